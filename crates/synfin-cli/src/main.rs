@@ -1,0 +1,2 @@
+//! The `synfin` command.
+fn main() {}
