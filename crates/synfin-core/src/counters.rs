@@ -1,0 +1,230 @@
+//! Counters: one per [`DropReason`], and the variables of the TCP MIB (RFC 4022) and the common
+//! extensions of it, under the names that operators know from `netstat -s`.
+//!
+//! Every frame ends in exactly one of *delivered*, *answered*, *dropped(reason)*.
+
+macro_rules! drop_reasons {
+    ($($(#[$doc:meta])* $name:ident = $words:expr),+ $(,)?) => {
+        /// Why a frame, packet or segment was not taken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum DropReason { $($(#[$doc])* $name),+ }
+
+        impl DropReason {
+            /// All reasons, in the order of their counters.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The reason in words.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $words),+ }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// Shorter than its headers say.
+    Truncated = "truncated",
+    /// Neither IPv4 nor IPv6.
+    BadIpVersion = "bad IP version",
+    /// A length or offset of the IP header is impossible.
+    BadIpHeader = "bad IP header",
+    /// The IPv4 header checksum is wrong.
+    BadIpChecksum = "bad IP header checksum",
+    /// An IP option is malformed.
+    BadIpOption = "bad IP option",
+    /// An IPv6 extension header is malformed or asks to be discarded.
+    BadExtensionHeader = "bad extension header",
+    /// The source address cannot be a sender (9293-MUST-63, 1122-4).
+    BadSource = "invalid source address",
+    /// The packet is for somebody else.
+    NotOurs = "not our address",
+    /// Broadcast or multicast, which TCP does not speak (9293-MUST-57).
+    NotUnicast = "not unicast",
+    /// A fragment, on a stack that does not reassemble.
+    Fragment = "fragment",
+    /// No handler for the protocol.
+    UnknownProtocol = "unknown protocol",
+    /// An ICMP message is malformed.
+    BadIcmp = "malformed ICMP",
+    /// An ICMP message of a type that is ignored.
+    IgnoredIcmp = "ignored ICMP type",
+    /// An ICMP error that quotes nothing of ours, or a sequence number that is not in flight.
+    IcmpNoMatch = "ICMP quotes nothing of ours",
+    /// The TCP header is malformed.
+    BadTcpHeader = "bad TCP header",
+    /// The TCP checksum is wrong (9293-MUST-3).
+    BadTcpChecksum = "bad TCP checksum",
+    /// Source or destination port 0 (6056-6).
+    PortZero = "port 0",
+    /// A RST that belongs to nothing.
+    ResetNoConnection = "RST for no connection",
+    /// A segment without SYN, ACK or RST at a listener.
+    NothingForListener = "nothing a listener can use",
+    /// SYN and FIN together, or a SYN from our own address and port (ST-105, ST-109).
+    IllegalSyn = "illegal SYN",
+    /// The SYN queue is full.
+    SynQueueFull = "SYN queue full",
+    /// The accept queue is full.
+    AcceptQueueFull = "accept queue full",
+    /// A limit on connections is reached.
+    ConnectionLimit = "connection limit",
+    /// The application refused in silence.
+    RefusedSilently = "refused by the application",
+    /// PAWS: an old timestamp (RFC 7323 section 5).
+    Paws = "PAWS: old timestamp",
+    /// Timestamps were negotiated and the segment has none (RFC 7323 section 3.2).
+    MissingTimestamp = "timestamp missing",
+    /// Outside the receive window.
+    OutOfWindow = "outside the window",
+    /// Nothing but text that was received before.
+    OldDuplicate = "old duplicate",
+    /// A RST outside the window, or one that does not match the state.
+    BadReset = "unacceptable RST",
+    /// A RST in the window but not at its left edge (RFC 5961 section 3).
+    ChallengedReset = "RST challenged",
+    /// A SYN on a synchronized connection (RFC 5961 section 4).
+    ChallengedSyn = "SYN challenged",
+    /// No ACK bit where one is needed.
+    NoAck = "no ACK",
+    /// Acknowledges what was never sent, or far too old (RFC 5961 section 5).
+    BadAck = "unacceptable ACK",
+    /// Text after the peer's FIN.
+    TextAfterFin = "text after FIN",
+    /// Text for an application that has closed.
+    DataAfterClose = "text after close",
+    /// The application has shut down its reading half.
+    ReadShutdown = "reading is shut down",
+    /// The buffer pool is exhausted.
+    NoMemory = "buffer pool exhausted",
+    /// Too many gaps.
+    ReassemblyLimit = "too many out-of-order ranges",
+    /// A RST in TIME-WAIT (RFC 1337).
+    ResetInTimeWait = "RST in TIME-WAIT",
+    /// A SYN in TIME-WAIT that RFC 6191 does not let pass.
+    SynInTimeWait = "old SYN in TIME-WAIT",
+    /// A segment in TIME-WAIT that needs no answer.
+    OldInTimeWait = "old segment in TIME-WAIT",
+    /// The queue of replies that belong to no connection is full, or their rate is exhausted.
+    ReplyLimit = "reply limit",
+    /// No route, or no own address, to answer with.
+    NoRoute = "no route",
+}
+
+macro_rules! mib {
+    ($($(#[$doc:meta])* $field:ident = $group:literal $name:literal),+ $(,)?) => {
+        /// Counters of one stack. All only grow, but `curr_estab`.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct Counters {
+            $($(#[$doc])* pub $field: u64,)+
+            dropped: [u64; DropReason::ALL.len()],
+        }
+
+        impl Counters {
+            pub(crate) fn new() -> Self {
+                Self { $($field: 0,)+ dropped: [0; DropReason::ALL.len()] }
+            }
+
+            /// The MIB variables as (group, name, value), with the names that `netstat -s` and
+            /// exporters use.
+            pub fn mib(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$(($group, $name, self.$field)),+].into_iter()
+            }
+        }
+    };
+}
+
+mib! {
+    /// Frames handed in by devices.
+    frames_in = "Ip" "InReceives",
+    /// Packets delivered to a protocol.
+    delivers = "Ip" "InDelivers",
+    /// Packets handed to devices.
+    frames_out = "Ip" "OutRequests",
+    /// ICMP messages received.
+    icmp_in = "Icmp" "InMsgs",
+    /// ICMP messages sent.
+    icmp_out = "Icmp" "OutMsgs",
+    /// Echo requests answered.
+    icmp_echo = "Icmp" "OutEchoReps",
+    /// Active opens.
+    active_opens = "Tcp" "ActiveOpens",
+    /// SYNs that made a half-open entry or a connection.
+    passive_opens = "Tcp" "PassiveOpens",
+    /// SYN-SENT or SYN-RECEIVED to CLOSED, SYN-RECEIVED to LISTEN.
+    attempt_fails = "Tcp" "AttemptFails",
+    /// ESTABLISHED or CLOSE-WAIT to CLOSED.
+    estab_resets = "Tcp" "EstabResets",
+    /// Connections that are ESTABLISHED or CLOSE-WAIT now.
+    curr_estab = "Tcp" "CurrEstab",
+    /// Segments received, wrong ones included.
+    in_segs = "Tcp" "InSegs",
+    /// Segments sent, without those that hold only retransmitted octets.
+    out_segs = "Tcp" "OutSegs",
+    /// Segments retransmitted.
+    retrans_segs = "Tcp" "RetransSegs",
+    /// Segments received in error.
+    in_errs = "Tcp" "InErrs",
+    /// RST segments sent.
+    out_rsts = "Tcp" "OutRsts",
+    /// Times the retransmission timer fired.
+    timeouts = "TcpExt" "TCPTimeouts",
+    /// Fast retransmissions.
+    fast_retrans = "TcpExt" "TCPFastRetrans",
+    /// SYNs dropped because the accept queue was full.
+    listen_overflows = "TcpExt" "ListenOverflows",
+    /// SYNs dropped at listeners for any reason.
+    listen_drops = "TcpExt" "ListenDrops",
+    /// Challenge ACKs sent.
+    challenge_acks = "TcpExt" "TCPChallengeACK",
+    /// Challenge ACKs withheld by the limit.
+    challenge_acks_skipped = "TcpExt" "TCPACKSkippedChallenge",
+    /// Delayed acknowledgements sent.
+    delayed_acks = "TcpExt" "DelayedACKs",
+    /// Segments refused by PAWS.
+    paws_estab = "TcpExt" "PAWSEstab",
+    /// Connections that entered TIME-WAIT.
+    time_wait = "TcpExt" "TW",
+    /// TIME-WAIT records taken over by a newer SYN.
+    time_wait_recycled = "TcpExt" "TWRecycled",
+    /// TIME-WAIT records evicted by their limit.
+    time_wait_overflow = "TcpExt" "TCPTimeWaitOverflow",
+    /// Connections given up because the user's time or the retries ran out.
+    abort_on_timeout = "TcpExt" "TCPAbortOnTimeout",
+    /// Connections reset because text was unread at close.
+    abort_on_close = "TcpExt" "TCPAbortOnClose",
+    /// Connections reset because text came after close.
+    abort_on_data = "TcpExt" "TCPAbortOnData",
+    /// Keep-alive probes sent.
+    keep_alive = "TcpExt" "TCPKeepAlive",
+    /// Zero-window probes sent.
+    window_probes = "TcpExt" "TCPWinProbe",
+    /// Segments queued out of order.
+    ofo_queue = "TcpExt" "TCPOFOQueue",
+    /// D-SACK blocks sent for old duplicates.
+    dsack_old_sent = "TcpExt" "TCPDSACKOldSent",
+    /// D-SACK blocks sent for out-of-order duplicates.
+    dsack_ofo_sent = "TcpExt" "TCPDSACKOfoSent",
+    /// Octets of text accepted from applications.
+    octets_sent = "Synfin" "OctetsQueued",
+    /// Octets of text delivered in order.
+    octets_received = "Synfin" "OctetsDelivered",
+}
+
+impl Counters {
+    /// How many frames, packets or segments were dropped for this reason.
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// The reasons that occurred, with their counts.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().map(|&r| (r, self.dropped(r))).filter(|&(_, n)| n > 0)
+    }
+
+    pub(crate) fn count_drop(&mut self, reason: DropReason) {
+        self.dropped[reason as usize] += 1;
+    }
+}

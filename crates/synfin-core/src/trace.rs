@@ -1,0 +1,403 @@
+//! The trace: what the engine did and why, as numbered records in a bounded ring.
+//!
+//! Ladders, live views, checkers and tests all read this one stream through
+//! [`Stack::poll_trace`](crate::Stack::poll_trace). Records are plain values of fixed size; when
+//! the ring is full the oldest are overwritten and a [`TraceEvent::Lost`] tells how many. Off, it
+//! costs one branch. Formatting is left to `synfin-trace`.
+
+use alloc::collections::VecDeque;
+use core::fmt;
+
+use synfin_wire::{Flags, FourTuple, SackBlocks, SeqNum, Timestamps};
+
+use crate::counters::DropReason;
+use crate::event::{CloseReason, SoftError};
+use crate::state::{Cause, State};
+use crate::time::Instant;
+
+/// Names one flow in a trace: a connection with its half-open and its TIME-WAIT record. 0 is "no
+/// flow" (a reply that belongs to no connection).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowId(pub u32);
+
+impl FlowId {
+    /// What is said of no connection in particular.
+    pub const NONE: Self = Self(0);
+}
+
+/// The number of a trace record, counted from 1 over the life of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TraceSeq(pub u64);
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceRecord {
+    /// Its number.
+    pub seq: TraceSeq,
+    /// When it happened, on the clock of this stack.
+    pub at: Instant,
+    /// The flow it is about.
+    pub flow: FlowId,
+    /// What it was.
+    pub event: TraceEvent,
+}
+
+/// What a [`TraceRecord`] tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum TraceEvent {
+    /// A flow begins; later records name it by its [`FlowId`].
+    Opened {
+        /// Its addresses and ports, ours first.
+        tuple: FourTuple,
+        /// Who opens.
+        role: Role,
+    },
+    /// The state changed (RFC 9293 section 3.3.2).
+    State {
+        /// The state before.
+        from: State,
+        /// The state now.
+        to: State,
+        /// Why.
+        cause: Cause,
+    },
+    /// A segment was handed to the device.
+    Sent {
+        /// The segment.
+        segment: SegmentRecord,
+        /// Why it left now.
+        reason: SendReason,
+    },
+    /// A segment arrived and passed the checks up to its own (address, length, checksum).
+    Received {
+        /// The segment.
+        segment: SegmentRecord,
+    },
+    /// A segment that had arrived was not taken, or taken only for its ACK.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+    },
+    /// A timer was set, or moved.
+    TimerSet {
+        /// Which.
+        timer: TimerKind,
+        /// When it will fire.
+        deadline: Instant,
+    },
+    /// A timer fired.
+    TimerFired {
+        /// Which.
+        timer: TimerKind,
+        /// How often in a row, counted from 1.
+        attempt: u32,
+    },
+    /// A timer was stopped before it fired.
+    TimerCancelled {
+        /// Which.
+        timer: TimerKind,
+    },
+    /// Loss recovery began or ended.
+    Recovery(RecoveryEvent),
+    /// The congestion window or threshold changed at a recovery event, in octets.
+    Congestion {
+        /// `cwnd` in octets.
+        cwnd: u32,
+        /// `ssthresh` in octets; `u32::MAX` before the first loss.
+        ssthresh: u32,
+        /// Octets in flight.
+        flight_size: u32,
+    },
+    /// A new round-trip sample, in microseconds (RFC 6298).
+    Rtt {
+        /// The sample.
+        sample_us: u32,
+        /// Smoothed.
+        srtt_us: u32,
+        /// The retransmission timeout that follows from it.
+        rto_us: u32,
+    },
+    /// The peer's window, as usable after scaling, became zero or open again.
+    SendWindow {
+        /// `snd.wnd` in octets.
+        snd_wnd: u32,
+    },
+    /// The application called (RFC 9293 section 3.9.1).
+    Call(UserCall),
+    /// An ICMP error was reported to the application.
+    Soft(SoftError),
+    /// The connection left the wire, and why.
+    Closed(CloseReason),
+    /// The ring was full: so many records before this one are gone.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Who opened a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We sent the first SYN.
+    Active,
+    /// The peer's SYN met a listener.
+    Passive,
+}
+
+/// A segment's header as the trace keeps it: numbers raw, window as in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentRecord {
+    /// `SEG.SEQ`.
+    pub seq: SeqNum,
+    /// `SEG.ACK`; without meaning unless the ACK flag is set.
+    pub ack: SeqNum,
+    /// Control bits.
+    pub flags: Flags,
+    /// Octets of text.
+    pub text_len: u32,
+    /// The window field, not scaled.
+    pub wnd: u16,
+    /// The window after scaling, in octets.
+    pub window: u32,
+    /// Maximum segment size option.
+    pub mss: Option<u16>,
+    /// Window scale option.
+    pub window_scale: Option<u8>,
+    /// SACK-permitted option.
+    pub sack_permitted: bool,
+    /// Timestamps option.
+    pub timestamps: Option<Timestamps>,
+    /// SACK option.
+    pub sack: SackBlocks,
+}
+
+/// Why a segment was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SendReason {
+    /// The first SYN, or SYN,ACK.
+    Open,
+    /// New text.
+    Text,
+    /// New text that carries our FIN, or the FIN alone.
+    Fin,
+    /// Sent before; the number counts the copies of this segment, 2 for the first repetition.
+    Retransmission {
+        /// How the loss was found.
+        by: LossSign,
+        /// Which copy this is.
+        copy: u8,
+    },
+    /// Nothing but an acknowledgement.
+    Ack(AckReason),
+    /// One octet (or none) into a closed window (RFC 9293 section 3.8.6.1).
+    ZeroWindowProbe,
+    /// RFC 9293 section 3.8.4.
+    KeepAliveProbe,
+    /// RST.
+    Reset(ResetReason),
+}
+
+/// How a loss was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LossSign {
+    /// The retransmission timer fired (RFC 6298).
+    Rto,
+    /// Three duplicate acknowledgements (RFC 5681 section 3.2).
+    FastRetransmit,
+    /// A partial acknowledgement in fast recovery (RFC 6582).
+    PartialAck,
+    /// The peer repeated its SYN, so it has not seen our answer.
+    RepeatedSyn,
+    /// A smaller path MTU made the segment too big.
+    PathMtu,
+}
+
+/// Why a bare acknowledgement was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum AckReason {
+    /// The third segment of the handshake.
+    Handshake,
+    /// The second full-sized segment since the last one, or as much text.
+    SecondSegment,
+    /// Quick acknowledgement at the start of a connection.
+    Quick,
+    /// The delayed-acknowledgement timer fired.
+    Delayed,
+    /// Text arrived above a gap.
+    OutOfOrder,
+    /// A gap was filled.
+    GapFilled,
+    /// The segment held nothing new.
+    Duplicate,
+    /// The segment was outside the window.
+    Unacceptable,
+    /// A FIN was taken.
+    Fin,
+    /// The window opened.
+    WindowUpdate,
+    /// RFC 5961: the peer shall prove that it means it.
+    Challenge,
+    /// The answer of TIME-WAIT to a repeated FIN or old text.
+    TimeWait,
+}
+
+/// Why a RST was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum ResetReason {
+    /// Nothing is there that the segment could be for (RFC 9293 section 3.10.7.1).
+    NoConnection,
+    /// The segment acknowledges something that was never sent.
+    BadAck,
+    /// The application aborted.
+    Abort,
+    /// The application closed while text was unread (RFC 2525 section 2.17).
+    CloseWithUnreadData,
+    /// Text arrived after the application had closed (RFC 2525 section 2.16).
+    DataAfterClose,
+    /// The listener is gone and with it the connections nobody had accepted.
+    ListenerClosed,
+    /// The application refused the connection before it was opened.
+    Refused,
+    /// The time to linger ended.
+    LingerExpired,
+}
+
+/// The timers of RFC 9293 section 3.8 and its companions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum TimerKind {
+    /// RFC 6298.
+    Retransmit,
+    /// Zero-window probing.
+    Persist,
+    /// RFC 1122 section 4.2.3.2.
+    DelayedAck,
+    /// Spacing of segments.
+    Pacing,
+    /// RFC 9293 section 3.8.4.
+    KeepAlive,
+    /// RFC 9293 section 3.8.3, RFC 5482.
+    UserTimeout,
+    /// FIN-WAIT-2 of a connection that the application has left.
+    FinWait2,
+    /// 2 MSL.
+    TimeWait,
+    /// How long a close may linger.
+    Linger,
+}
+
+/// Loss recovery, as far as it can be told in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecoveryEvent {
+    /// Fast recovery began.
+    Entered,
+    /// Everything sent before the loss is acknowledged.
+    Left,
+    /// The retransmission timer fired: slow start from one segment.
+    Timeout,
+}
+
+/// A call of the application (RFC 9293 section 3.9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserCall {
+    /// OPEN, or the acceptance of a connection.
+    Open,
+    /// SEND of so many octets.
+    Send(u32),
+    /// RECEIVE that took so many octets.
+    Receive(u32),
+    /// The end of the sending half.
+    Shutdown,
+    /// CLOSE.
+    Close,
+    /// ABORT.
+    Abort,
+}
+
+/// The bounded ring that holds the records until they are read.
+#[derive(Debug)]
+pub(crate) struct Tracer {
+    ring: VecDeque<TraceRecord>,
+    capacity: usize,
+    next: u64,
+    lost: u64,
+    next_flow: u32,
+}
+
+impl Tracer {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { ring: VecDeque::new(), capacity, next: 1, lost: 0, next_flow: 1 }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.capacity > 0
+    }
+
+    /// A fresh flow id. Numbers are given whether or not the flow is traced, so that switching
+    /// the trace on does not rename anything.
+    pub(crate) fn new_flow(&mut self) -> FlowId {
+        let id = self.next_flow;
+        self.next_flow = self.next_flow.wrapping_add(1).max(1);
+        FlowId(id)
+    }
+
+    /// Appends a record and tells its number, or `None` while the trace is off.
+    pub(crate) fn record(
+        &mut self,
+        at: Instant,
+        flow: FlowId,
+        event: TraceEvent,
+    ) -> Option<TraceSeq> {
+        if self.capacity == 0 {
+            return None;
+        }
+        if self.ring.len() == self.capacity {
+            self.ring.pop_front();
+            self.lost += 1;
+        }
+        let seq = TraceSeq(self.next);
+        self.next += 1;
+        self.ring.push_back(TraceRecord { seq, at, flow, event });
+        Some(seq)
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<TraceRecord> {
+        if self.lost > 0 {
+            let count = core::mem::take(&mut self.lost);
+            let first = self.ring.front()?;
+            return Some(TraceRecord {
+                seq: TraceSeq(first.seq.0 - 1),
+                at: first.at,
+                flow: FlowId::NONE,
+                event: TraceEvent::Lost { count },
+            });
+        }
+        self.ring.pop_front()
+    }
+}
+
+impl fmt::Display for TimerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Retransmit => "retransmission",
+            Self::Persist => "persist",
+            Self::DelayedAck => "delayed ACK",
+            Self::Pacing => "pacing",
+            Self::KeepAlive => "keep-alive",
+            Self::UserTimeout => "user timeout",
+            Self::FinWait2 => "FIN-WAIT-2",
+            Self::TimeWait => "2 MSL",
+            Self::Linger => "linger",
+        })
+    }
+}
