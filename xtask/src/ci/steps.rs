@@ -133,6 +133,7 @@ fn no_std(workspace: &Workspace) -> Result<Count> {
 
 fn privileged(_: &Workspace) -> Result<Count> {
     let mut command = cargo(&["test", "--no-fail-fast", "-p", "synfin-interop"]);
+    command.args(["-p", "synfin-device"]);
     command.env(REQUIRE_PRIVILEGED, "1");
     run(command)
 }
