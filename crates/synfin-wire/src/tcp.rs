@@ -1,0 +1,204 @@
+//! TCP segments and headers (RFC 9293 section 3.1).
+//!
+//! [`Segment`] is what arrived: fields by value, text as a slice. [`Header`] is what leaves: the
+//! text follows it from wherever it lies, so the checksum comes last, over all pieces, by
+//! [`fill_checksum`]. Parsing looks at structure only; acceptability is the engine's business.
+
+mod flags;
+mod layout;
+mod options;
+mod sack;
+
+use core::net::IpAddr;
+
+use crate::checksum::{self, Sum, pseudo_header};
+use crate::writer::{Writer, u16_at, u32_at};
+use crate::{ParseError, SeqNum, protocol};
+
+pub use flags::Flags;
+pub use layout::options_len;
+pub use options::{AccEcn, AccEcnOrder, FastOpenCookie, Options, Timestamps, UserTimeout};
+pub use sack::{SackBlock, SackBlocks};
+
+/// Octets of a header without options.
+pub const HEADER_LEN: usize = 20;
+/// The most octets that options can take.
+pub const MAX_OPTIONS_LEN: usize = 40;
+/// Where the checksum stands.
+pub const CHECKSUM_OFFSET: usize = 16;
+
+/// A received segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// The sender's port.
+    pub src_port: u16,
+    /// The receiver's port.
+    pub dst_port: u16,
+    /// `SEG.SEQ`.
+    pub seq: SeqNum,
+    /// `SEG.ACK`; means something with ACK only.
+    pub ack: SeqNum,
+    /// The control bits.
+    pub flags: Flags,
+    /// `SEG.WND`, not scaled. covers: 9293-MUST-1
+    pub wnd: u16,
+    /// `SEG.UP`; means something with URG only.
+    pub urgent: u16,
+    /// The options.
+    pub options: Options,
+    /// The text.
+    pub text: &'a [u8],
+}
+
+impl<'a> Segment<'a> {
+    /// Reads a segment: all that the IP layer carried, padding cut off. The checksum is not
+    /// looked at. covers: 9293-U8, ATT-39
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        let (header, rest) = bytes
+            .split_at_checked(HEADER_LEN)
+            .ok_or(ParseError::Truncated)?;
+        let offset = usize::from(header[12] >> 4) * 4;
+        let options_len = offset
+            .checked_sub(HEADER_LEN)
+            .ok_or(ParseError::BadHeaderLength)?;
+        let (options, text) = rest
+            .split_at_checked(options_len)
+            .ok_or(ParseError::BadHeaderLength)?;
+        Ok(Self {
+            src_port: u16_at(header, 0),
+            dst_port: u16_at(header, 2),
+            seq: SeqNum::new(u32_at(header, 4)),
+            ack: SeqNum::new(u32_at(header, 8)),
+            flags: Flags::from_bits(u16_at(header, 12)),
+            wnd: u16_at(header, 14),
+            urgent: u16_at(header, 18),
+            options: Options::parse(options),
+            text,
+        })
+    }
+
+    /// Whether the checksum of these octets is right. covers: 9293-MUST-3
+    pub fn verify_checksum(bytes: &[u8], src: IpAddr, dst: IpAddr) -> bool {
+        let Ok(len) = u32::try_from(bytes.len()) else {
+            return false;
+        };
+        let mut sum = pseudo_header(src, dst, protocol::TCP, len);
+        sum.add(bytes);
+        checksum::verify(sum)
+    }
+
+    /// Whether all these control bits are set.
+    pub const fn has(&self, flags: Flags) -> bool {
+        self.flags.contains(flags)
+    }
+
+    /// Whether SYN is set.
+    pub const fn syn(&self) -> bool {
+        self.has(Flags::SYN)
+    }
+
+    /// Whether FIN is set.
+    pub const fn fin(&self) -> bool {
+        self.has(Flags::FIN)
+    }
+
+    /// Whether RST is set.
+    pub const fn rst(&self) -> bool {
+        self.has(Flags::RST)
+    }
+
+    /// Whether the acknowledgment field is significant.
+    pub const fn has_ack(&self) -> bool {
+        self.has(Flags::ACK)
+    }
+
+    /// `SEG.LEN`: the text, and one number each for SYN and FIN. covers: 9293-U2
+    pub const fn len(&self) -> u32 {
+        self.text.len() as u32 + self.syn() as u32 + self.fin() as u32
+    }
+
+    /// Whether the segment takes no sequence numbers.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same without the text.
+    pub const fn header(&self) -> Header {
+        Header {
+            src_port: self.src_port,
+            dst_port: self.dst_port,
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            wnd: self.wnd,
+            urgent: self.urgent,
+            options: self.options,
+        }
+    }
+}
+
+/// A header to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The sender's port.
+    pub src_port: u16,
+    /// The receiver's port.
+    pub dst_port: u16,
+    /// `SEG.SEQ`.
+    pub seq: SeqNum,
+    /// `SEG.ACK`.
+    pub ack: SeqNum,
+    /// The control bits.
+    pub flags: Flags,
+    /// `SEG.WND`, already scaled.
+    pub wnd: u16,
+    /// `SEG.UP`.
+    pub urgent: u16,
+    /// The options; `malformed` has no meaning here.
+    pub options: Options,
+}
+
+impl Header {
+    /// Octets of the header with its options, from 20 to 60.
+    pub fn header_len(&self) -> usize {
+        HEADER_LEN + options_len(&self.options)
+    }
+
+    /// Writes header and options with a checksum field of zero and returns their length. Of
+    /// options that need more than 40 octets some are left out: SACK blocks beyond the second,
+    /// then ECN counters, the user timeout and the Fast Open cookie. covers: 9293-U9
+    ///
+    /// # Panics
+    /// When `buf` is shorter than [`header_len`](Self::header_len).
+    pub fn emit(&self, buf: &mut [u8]) -> usize {
+        let len = self.header_len();
+        // At most 60 octets, so the offset fits its four bits.
+        let offset = ((len / 4) as u16) << 12;
+        let mut writer = Writer::new(buf);
+        writer.put_u16(self.src_port);
+        writer.put_u16(self.dst_port);
+        writer.put_u32(self.seq.raw());
+        writer.put_u32(self.ack.raw());
+        writer.put_u16(offset | self.flags.bits());
+        writer.put_u16(self.wnd);
+        writer.put_u16(0);
+        writer.put_u16(self.urgent);
+        layout::emit(&self.options, &mut writer);
+        debug_assert_eq!(
+            writer.len(),
+            len,
+            "the options have the length that was announced"
+        );
+        len
+    }
+}
+
+/// Puts the checksum into a header whose checksum field was zero when `sum` was taken over
+/// pseudo-header, header and text. covers: 9293-MUST-2
+///
+/// # Panics
+/// When the header is shorter than 18 octets.
+pub fn fill_checksum(segment_header: &mut [u8], sum: Sum) {
+    let field = CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2;
+    segment_header[field].copy_from_slice(&sum.finish().to_be_bytes());
+}
