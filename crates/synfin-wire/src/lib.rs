@@ -8,15 +8,29 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod checksum;
 mod error;
+pub mod ethernet;
+pub mod extension;
+pub mod icmpv4;
+pub mod icmpv6;
+pub mod ipv4;
+pub mod ipv6;
+pub mod ndp;
+mod quote;
 mod seq;
 pub mod tcp;
 mod tuple;
+pub mod udp;
 mod writer;
 
 pub use checksum::Sum;
 pub use error::ParseError;
+pub use ethernet::{EthernetHeader, MacAddress};
+pub use ipv4::Ipv4Header;
+pub use ipv6::Ipv6Header;
+pub use quote::{Quote, parse_quote};
 pub use seq::SeqNum;
 pub use tcp::{
     AccEcn, AccEcnOrder, FastOpenCookie, Flags, SackBlock, SackBlocks, Timestamps, UserTimeout,
