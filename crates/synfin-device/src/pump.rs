@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant as StdInstant};
 
-use synfin_core::{Device, DeviceId, Event, Instant, Stack, turn};
+use synfin_core::{Device, DeviceId, Event, Instant, Stack, transmit, turn};
 
 use crate::tun::sys;
 
@@ -106,6 +106,13 @@ impl<D: Device + AsFd> Pump<D> {
             self.clock.now(),
             application,
         )
+    }
+
+    /// Sends what the stack has because of calls that were made outside of a step. Returns when
+    /// the next step is due at the latest.
+    pub fn flush(&mut self, stack: &mut Stack) -> Option<Instant> {
+        transmit(stack, self.id, &mut self.device, self.clock.now());
+        stack.poll_timeout()
     }
 
     /// Waits for a frame, for `deadline`, or until one of `others` can be read.

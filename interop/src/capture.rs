@@ -1,0 +1,139 @@
+//! Captures of the stack's frames, and tshark's judgement of them.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::time::Duration;
+
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+use pcap_file::{DataLink, TsResolution};
+use synfin_core::{CaptureSink, Direction, Instant, TraceSeq};
+
+use crate::kernel;
+
+/// Writes frames to a file, or nowhere.
+pub struct Packets {
+    writer: Option<PcapWriter<BufWriter<File>>>,
+}
+
+impl Packets {
+    /// To a file.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn to(path: &Path) -> Self {
+        let file = File::create(path).expect("the capture can be written");
+        let header = PcapHeader {
+            datalink: DataLink::RAW,
+            ts_resolution: TsResolution::NanoSecond,
+            ..PcapHeader::default()
+        };
+        let writer = PcapWriter::with_header(BufWriter::new(file), header);
+        Self {
+            writer: Some(writer.expect("the capture can be written")),
+        }
+    }
+
+    /// Nowhere.
+    pub fn none() -> Self {
+        Self { writer: None }
+    }
+}
+
+impl CaptureSink for Packets {
+    fn frame(&mut self, now: Instant, _way: Direction, frame: &[u8], _trace: Option<TraceSeq>) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        let timestamp = Duration::from_nanos(now.as_nanos());
+        let packet = PcapPacket::new(timestamp, frame.len() as u32, frame);
+        writer
+            .write_packet(&packet)
+            .expect("the capture can be written");
+    }
+}
+
+/// What tshark says of segments that are not as they would be on a perfect network, by the names
+/// of its fields below `tcp.analysis`. A window update is no complaint.
+pub const COMPLAINTS: [&str; 14] = [
+    "ack_lost_segment",
+    "duplicate_ack",
+    "fast_retransmission",
+    "keep_alive",
+    "keep_alive_ack",
+    "lost_segment",
+    "out_of_order",
+    "retransmission",
+    "reused_ports",
+    "spurious_retransmission",
+    "window_full",
+    "zero_window",
+    "zero_window_probe",
+    "zero_window_probe_ack",
+];
+
+/// What the loss, reordering and duplication of a network explain.
+pub const LOSS: [&str; 7] = [
+    "ack_lost_segment",
+    "duplicate_ack",
+    "fast_retransmission",
+    "lost_segment",
+    "out_of_order",
+    "retransmission",
+    "spurious_retransmission",
+];
+
+/// What a receiver explains that is slower than its sender.
+pub const SLOW_RECEIVER: [&str; 6] = [
+    "keep_alive",
+    "keep_alive_ack",
+    "window_full",
+    "zero_window",
+    "zero_window_probe",
+    "zero_window_probe_ack",
+];
+
+/// Has tshark read a capture: no wrong checksum, nothing malformed, no complaint but those that
+/// the scene explains, and segments at all.
+///
+/// # Panics
+/// When tshark finds something; the message has its lines.
+pub fn judge(capture: &Path, explained: &[&str]) {
+    assert!(
+        explained.iter().all(|name| COMPLAINTS.contains(name)),
+        "{explained:?}"
+    );
+    let complaints = COMPLAINTS.iter().filter(|name| !explained.contains(name));
+    let filters: Vec<_> = complaints
+        .map(|name| format!("tcp.analysis.{name}"))
+        .chain(["ip", "tcp", "udp", "icmp", "icmpv6"].map(bad_checksum))
+        .chain(["_ws.malformed".to_owned(), "_ws.short".to_owned()])
+        .collect();
+    let found = read(capture, &filters.join("||"));
+    assert!(
+        found.is_empty(),
+        "tshark complains of {}:\n{found}",
+        capture.display()
+    );
+    assert!(
+        !read(capture, "tcp").is_empty(),
+        "{} has no segment",
+        capture.display()
+    );
+}
+
+fn bad_checksum(protocol: &str) -> String {
+    format!("{protocol}.checksum.status==Bad")
+}
+
+fn read(capture: &Path, filter: &str) -> String {
+    let mut options = String::new();
+    for protocol in ["ip", "tcp", "udp"] {
+        options += &format!(" -o {protocol}.check_checksum:TRUE");
+    }
+    let fields = "-T fields -e frame.number -e frame.time_relative -e _ws.col.Info";
+    let capture = capture.display();
+    kernel::run(&format!(
+        "tshark -n -Q -r {capture}{options} {fields} -Y {filter}"
+    ))
+}
