@@ -65,7 +65,7 @@ pub enum Icmpv4Message<'a> {
         /// The packet that was not delivered.
         quote: &'a [u8],
     },
-    /// Type 4. covers: 1122-16
+    /// Type 4.
     SourceQuench {
         /// The packet that was discarded.
         quote: &'a [u8],
@@ -95,7 +95,7 @@ pub enum Icmpv4Message<'a> {
         /// The packet that was discarded.
         quote: &'a [u8],
     },
-    /// Any other type. covers: 1122-13, 1122-21
+    /// Any other type. covers: 1122-13
     Unknown {
         /// Type.
         kind: u8,
@@ -230,7 +230,7 @@ mod tests {
     use super::Icmpv4Message;
     use crate::ParseError;
 
-    /// covers: 792-1, 792-2
+    /// covers: 792-2
     #[test]
     fn an_echo_request_of_ping() {
         let parsed = Icmpv4Message::EchoRequest {
@@ -245,7 +245,6 @@ mod tests {
         assert_eq!(Icmpv4Message::parse(&buf), Err(ParseError::BadChecksum));
     }
 
-    /// covers: 1191-3
     #[test]
     fn fragmentation_needed_names_the_mtu() {
         let message = Icmpv4Message::DestinationUnreachable {

@@ -230,7 +230,7 @@ mod tests {
     const SRC: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
     const DST: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
 
-    /// covers: 8200-11, 4443-1
+    /// covers: 8200-11
     #[test]
     fn the_checksum_covers_the_addresses() {
         let echo = Icmpv6Message::EchoRequest {

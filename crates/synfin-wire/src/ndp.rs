@@ -186,7 +186,7 @@ impl<'a> NdpMessage<'a> {
                 !target.is_multicast() && (!src.is_unspecified() || probe)
             }
             Self::NeighborAdvertisement { neighbor, .. } => {
-                !neighbor.target.is_multicast() && !(dst.is_multicast() && neighbor.solicited)
+                !neighbor.target.is_multicast() && (!dst.is_multicast() || !neighbor.solicited)
             }
             Self::Redirect {
                 target,

@@ -202,3 +202,6 @@ pub fn fill_checksum(segment_header: &mut [u8], sum: Sum) {
     let field = CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2;
     segment_header[field].copy_from_slice(&sum.finish().to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests;

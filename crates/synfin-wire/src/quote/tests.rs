@@ -47,7 +47,6 @@ fn quote_of_v6(next_header: u8, chain: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// covers: 1122-12
 #[test]
 fn eight_octets_of_transport_are_enough() {
     let packet = quote_of_v4(true, 0);

@@ -144,3 +144,6 @@ fn emit_rare(options: &Options, writer: &mut Writer<'_>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

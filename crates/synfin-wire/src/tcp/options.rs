@@ -301,3 +301,6 @@ impl AccEcn {
         option
     }
 }
+
+#[cfg(test)]
+mod tests;
