@@ -107,51 +107,68 @@ const fn fold(mut total: u64) -> u16 {
     total as u16
 }
 
-/// Octets summed per step of the inner loop: independent lanes that a compiler puts in vectors.
+/// Octets summed per step of the inner loop.
 const STEP: usize = 32;
-type Lanes = [u64; STEP / 4];
+
+/// Two chains of additions with carry, the quickest that a compiler makes of safe code on every
+/// 64-bit machine: a loop over 32-bit lanes comes out four times slower where it does not
+/// happen to be put in vectors.
+type Chains = [u128; 2];
 
 fn sum_words(bytes: &[u8]) -> u64 {
-    let mut lanes = Lanes::default();
+    let mut chains = Chains::default();
     let mut steps = bytes.chunks_exact(STEP);
     for step in steps.by_ref() {
-        add_lanes(&mut lanes, step);
+        add_step(&mut chains, step);
     }
-    lanes.iter().sum::<u64>() + sum_rest(steps.remainder())
+    join(chains) + sum_rest(steps.remainder())
 }
 
 fn copy_and_sum_words(src: &[u8], dst: &mut [u8]) -> u64 {
-    let mut lanes = Lanes::default();
+    let mut chains = Chains::default();
     let mut from = src.chunks_exact(STEP);
     let mut to = dst.chunks_exact_mut(STEP);
     for (from, to) in from.by_ref().zip(to.by_ref()) {
         to.copy_from_slice(from);
-        add_lanes(&mut lanes, from);
+        add_step(&mut chains, from);
     }
     let rest = from.remainder();
     to.into_remainder().copy_from_slice(rest);
-    lanes.iter().sum::<u64>() + sum_rest(rest)
+    join(chains) + sum_rest(rest)
 }
 
-#[inline]
-fn add_lanes(lanes: &mut Lanes, step: &[u8]) {
-    for (lane, word) in lanes.iter_mut().zip(step.chunks_exact(4)) {
-        *lane += u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+#[inline(always)]
+fn add_step(chains: &mut Chains, step: &[u8]) {
+    for (number, word) in step.chunks_exact(8).enumerate() {
+        let word = [
+            word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7],
+        ];
+        chains[number % 2] += u128::from(u64::from_ne_bytes(word));
     }
+}
+
+/// The 16-bit words of all chains, carries included: 2^64, 2^32 and 2^16 count as one.
+fn join(chains: Chains) -> u64 {
+    let total = chains[0] + chains[1];
+    let (high, low) = ((total >> 64) as u64, total as u64);
+    high + (low >> 32) + (low & 0xffff_ffff)
 }
 
 fn sum_rest(rest: &[u8]) -> u64 {
+    let number = |a, b, c, d| u64::from(u32::from_ne_bytes([a, b, c, d]));
     let mut words = rest.chunks_exact(4);
     let mut total = 0;
     for word in words.by_ref() {
-        total += u64::from(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+        total += number(word[0], word[1], word[2], word[3]);
     }
     // The last word is filled up with zeros.
-    let mut last = [0; 4];
-    for (to, from) in last.iter_mut().zip(words.remainder()) {
-        *to = *from;
-    }
-    total + u64::from(u32::from_ne_bytes(last))
+    total
+        + match *words.remainder() {
+            [a] => number(a, 0, 0, 0),
+            [a, b] => number(a, b, 0, 0),
+            [a, b, c] => number(a, b, c, 0),
+            _ => 0,
+        }
 }
 
 #[cfg(test)]

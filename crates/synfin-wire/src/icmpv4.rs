@@ -58,7 +58,7 @@ pub enum Icmpv4Message<'a> {
     },
     /// Type 3.
     DestinationUnreachable {
-        /// See [`unreachable`].
+        /// See [`mod@unreachable`].
         code: u8,
         /// With code 4, the MTU of the next hop, or 0 from an old router.
         next_hop_mtu: u16,

@@ -49,7 +49,7 @@ pub mod problem {
 pub enum Icmpv6Message<'a> {
     /// Type 1.
     DestinationUnreachable {
-        /// See [`unreachable`].
+        /// See [`mod@unreachable`].
         code: u8,
         /// The packet that was not delivered.
         quote: &'a [u8],
@@ -70,7 +70,7 @@ pub enum Icmpv6Message<'a> {
     },
     /// Type 4.
     ParameterProblem {
-        /// See [`problem`].
+        /// See [`mod@problem`].
         code: u8,
         /// Where the problem is in the quoted packet.
         pointer: u32,

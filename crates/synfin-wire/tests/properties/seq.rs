@@ -40,7 +40,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_before_what_is_before_is_before(a in seq(), near in 1..1_u32 << 30, far in 1..1_u32 << 30) {
+    fn what_is_before_what_is_before_is_before(
+        a in seq(),
+        near in 1..1_u32 << 30,
+        far in 1..1_u32 << 30,
+    ) {
         let (b, c) = (a + near, a + near + far);
         prop_assert!(a.before(b) && b.before(c) && a.before(c) && c.after(a));
     }

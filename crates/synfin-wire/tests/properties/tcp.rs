@@ -114,7 +114,11 @@ proptest! {
 
     /// covers: 9293-MUST-2, 9293-MUST-64, 9293-MUST-68, 9293-U9
     #[test]
-    fn what_is_emitted_parses(header in header(), text in octets(40), (src, dst) in address_pair()) {
+    fn what_is_emitted_parses(
+        header in header(),
+        text in octets(40),
+        (src, dst) in address_pair(),
+    ) {
         let mut bytes = vec![0xee; header.header_len()];
         prop_assert_eq!(header.emit(&mut bytes), bytes.len());
         prop_assert_eq!(bytes.len(), 20 + options_len(&header.options));
