@@ -201,7 +201,11 @@ pub struct KeepAlive {
 
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), count: 9 }
+        Self {
+            idle: Duration::from_secs(7200),
+            interval: Duration::from_secs(75),
+            count: 9,
+        }
     }
 }
 
@@ -268,7 +272,11 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 fn ensure(holds: bool, rule: &'static str) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError(rule)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(ConfigError(rule))
+    }
 }
 
 impl TcpConfig {
@@ -297,11 +305,21 @@ impl TcpConfig {
                 time_wait: if server { s(60) } else { s(240) },
                 persist_max: s(60),
             },
-            options: OptionConfig { window_scale: true, timestamps: true, sack: true },
-            ack: AckConfig { delay: ms(40), quick: if server { 16 } else { 0 } },
+            options: OptionConfig {
+                window_scale: true,
+                timestamps: true,
+                sack: true,
+            },
+            ack: AckConfig {
+                delay: ms(40),
+                quick: if server { 16 } else { 0 },
+            },
             initial_window: if server { Some(10) } else { None },
             congestion: "newreno",
-            challenge: ChallengeConfig { burst: 5, interval: ms(500) },
+            challenge: ChallengeConfig {
+                burst: 5,
+                interval: ms(500),
+            },
             ignore_rst_in_time_wait: server,
         }
     }
@@ -309,13 +327,28 @@ impl TcpConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         let s = Duration::from_secs;
         ensure(self.rto.max >= s(60), "rto.max must be at least 60 s")?;
-        ensure(self.rto.min <= self.rto.max, "rto.min must not exceed rto.max")?;
+        ensure(
+            self.rto.min <= self.rto.max,
+            "rto.min must not exceed rto.max",
+        )?;
         ensure(!self.rto.initial.is_zero(), "rto.initial must not be 0")?;
-        ensure(self.ack.delay < Duration::from_millis(500), "ack.delay must be below 500 ms")?;
+        ensure(
+            self.ack.delay < Duration::from_millis(500),
+            "ack.delay must be below 500 ms",
+        )?;
         ensure(self.patience.retries1 >= 3, "retries1 must be at least 3")?;
-        ensure(self.patience.retries1 <= self.patience.retries2, "retries1 exceeds retries2")?;
-        ensure(self.patience.persist_max >= s(1), "persist_max must be at least 1 s")?;
-        ensure(self.initial_window != Some(0), "initial_window must not be 0")?;
+        ensure(
+            self.patience.retries1 <= self.patience.retries2,
+            "retries1 exceeds retries2",
+        )?;
+        ensure(
+            self.patience.persist_max >= s(1),
+            "persist_max must be at least 1 s",
+        )?;
+        ensure(
+            self.initial_window != Some(0),
+            "initial_window must not be 0",
+        )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
     }
 }
@@ -325,22 +358,48 @@ impl SocketOptions {
     pub fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.ttl > 0, "ttl must not be 0")?;
         ensure(self.tos & 3 == 0, "tos must leave the ECN bits 0")?;
-        ensure(self.send_buffer >= 2048, "send_buffer must be at least 2048")?;
-        ensure(self.recv_buffer >= 2048, "recv_buffer must be at least 2048")?;
+        ensure(
+            self.send_buffer >= 2048,
+            "send_buffer must be at least 2048",
+        )?;
+        ensure(
+            self.recv_buffer >= 2048,
+            "recv_buffer must be at least 2048",
+        )?;
         ensure(self.recv_buffer < 1 << 30, "recv_buffer must be below 2^30")?;
-        ensure(self.max_mss.is_none_or(|mss| mss >= 64), "max_mss must be at least 64")?;
-        let Some(keep_alive) = self.keep_alive else { return Ok(()) };
-        ensure(keep_alive.idle >= Duration::from_secs(1), "keep_alive.idle below 1 s")?;
-        ensure(keep_alive.interval >= Duration::from_secs(1), "keep_alive.interval below 1 s")?;
-        ensure(keep_alive.count >= 2, "keep_alive.count below 2: one lost probe is not death")
+        ensure(
+            self.max_mss.is_none_or(|mss| mss >= 64),
+            "max_mss must be at least 64",
+        )?;
+        let Some(keep_alive) = self.keep_alive else {
+            return Ok(());
+        };
+        ensure(
+            keep_alive.idle >= Duration::from_secs(1),
+            "keep_alive.idle below 1 s",
+        )?;
+        ensure(
+            keep_alive.interval >= Duration::from_secs(1),
+            "keep_alive.interval below 1 s",
+        )?;
+        ensure(
+            keep_alive.count >= 2,
+            "keep_alive.count below 2: one lost probe is not death",
+        )
     }
 }
 
 impl Limits {
     fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.connections > 0, "limits.connections must not be 0")?;
-        ensure(self.buffer_bytes >= 1 << 17, "limits.buffer_bytes must be at least 128 KiB")?;
-        ensure(self.out_of_order_ranges > 0, "limits.out_of_order_ranges must not be 0")?;
+        ensure(
+            self.buffer_bytes >= 1 << 17,
+            "limits.buffer_bytes must be at least 128 KiB",
+        )?;
+        ensure(
+            self.out_of_order_ranges > 0,
+            "limits.out_of_order_ranges must not be 0",
+        )?;
         ensure(self.replies > 0, "limits.replies must not be 0")
     }
 }

@@ -221,7 +221,10 @@ impl Counters {
 
     /// The reasons that occurred, with their counts.
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
-        DropReason::ALL.iter().map(|&r| (r, self.dropped(r))).filter(|&(_, n)| n > 0)
+        DropReason::ALL
+            .iter()
+            .map(|&r| (r, self.dropped(r)))
+            .filter(|&(_, n)| n > 0)
     }
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {

@@ -6,8 +6,9 @@
 
 use synfin_wire::SeqNum;
 
-use crate::buffer::{Frame, FrameBatch, Slices};
+use crate::buffer::Slices;
 use crate::event::Event;
+use crate::frame::{Frame, FrameBatch};
 use crate::stack::Stack;
 use crate::time::Instant;
 use crate::trace::TraceSeq;
@@ -48,7 +49,12 @@ pub struct DeviceCaps {
 impl DeviceCaps {
     /// A device of whole IP packets without any offload.
     pub const fn ip(mtu: u32) -> Self {
-        Self { medium: Medium::Ip, mtu, max_unit: mtu, checksum_offload: false }
+        Self {
+            medium: Medium::Ip,
+            mtu,
+            max_unit: mtu,
+            checksum_offload: false,
+        }
     }
 }
 
@@ -126,6 +132,11 @@ pub trait Device {
 
     /// Takes a frame. Called only after `can_transmit` said yes.
     fn transmit(&mut self, now: Instant, frame: &Transmit<'_>) -> TransmitOutcome;
+
+    /// When the driver must look again at the latest, for a device that holds frames back.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// Which way a captured frame went.
@@ -196,14 +207,11 @@ pub fn receive<D: Device + ?Sized>(
 }
 
 /// Hands what the stack has for this device to it, until either has enough.
-pub fn transmit<D: Device + ?Sized>(
-    stack: &mut Stack,
-    id: DeviceId,
-    device: &mut D,
-    now: Instant,
-) {
+pub fn transmit<D: Device + ?Sized>(stack: &mut Stack, id: DeviceId, device: &mut D, now: Instant) {
     while device.can_transmit(now) {
-        let Some(frame) = stack.poll_transmit(now, id) else { break };
+        let Some(frame) = stack.poll_transmit(now, id) else {
+            break;
+        };
         device.transmit(now, &frame);
     }
 }

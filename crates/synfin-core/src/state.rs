@@ -71,7 +71,10 @@ impl State {
     /// Both ends have synchronized their sequence numbers (RFC 9293 section 3.4: ESTABLISHED and
     /// every later state).
     pub const fn is_synchronized(self) -> bool {
-        !matches!(self, Self::Closed | Self::Listen | Self::SynSent | Self::SynReceived)
+        !matches!(
+            self,
+            Self::Closed | Self::Listen | Self::SynSent | Self::SynReceived
+        )
     }
 
     /// The peer may still send text that is to be delivered (RFC 9293 section 3.10.7.4, seventh
@@ -83,7 +86,10 @@ impl State {
     /// Our application may still queue text (RFC 9293 section 3.10.2). In SYN-SENT and
     /// SYN-RECEIVED it is queued until the connection is established.
     pub const fn can_queue_text(self) -> bool {
-        matches!(self, Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait)
+        matches!(
+            self,
+            Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait
+        )
     }
 
     /// Our FIN has been queued or sent in this state.
@@ -96,41 +102,45 @@ impl State {
 
     /// The peer's FIN has been taken in sequence in this state.
     pub const fn peer_has_closed(self) -> bool {
-        matches!(self, Self::CloseWait | Self::Closing | Self::LastAck | Self::TimeWait)
+        matches!(
+            self,
+            Self::CloseWait | Self::Closing | Self::LastAck | Self::TimeWait
+        )
     }
 
     /// The state that follows, or [`IllegalTransition`] when RFC 9293 knows no such step.
     pub const fn next(self, cause: Cause) -> Result<Self, IllegalTransition> {
         use Cause as C;
-        use State as S;
         Ok(match (self, cause) {
-            (S::Closed, C::PassiveOpen) => S::Listen,
-            (S::Closed, C::ActiveOpen) => S::SynSent,
+            (Self::Closed, C::PassiveOpen) => Self::Listen,
+            (Self::Closed, C::ActiveOpen) => Self::SynSent,
             // A new record goes to SYN-RECEIVED; the listener itself stays in LISTEN.
-            (S::Listen | S::SynSent, C::Syn) => S::SynReceived,
-            (S::SynSent, C::SynAck) | (S::SynReceived, C::AckOfSyn) => S::Established,
-            (S::SynReceived | S::Established, C::Close) => S::FinWait1,
-            (S::SynReceived | S::Established, C::Fin) => S::CloseWait,
-            (S::FinWait1, C::AckOfFin) => S::FinWait2,
-            (S::FinWait1, C::Fin) => S::Closing,
-            (S::FinWait1, C::FinAndAckOfFin) | (S::FinWait2, C::Fin) => S::TimeWait,
-            (S::CloseWait, C::Close) => S::LastAck,
-            (S::Closing, C::AckOfFin) => S::TimeWait,
-            (S::LastAck, C::AckOfFin) => S::Closed,
-            (S::Listen | S::SynSent, C::Close) => S::Closed,
-            (S::TimeWait, C::TwoMsl | C::Reopened | C::Evicted | C::Reset | C::Abort) => S::Closed,
-            (S::Listen, C::Abort) => S::Closed,
+            (Self::Listen | Self::SynSent, C::Syn) => Self::SynReceived,
+            (Self::SynSent, C::SynAck) | (Self::SynReceived, C::AckOfSyn) => Self::Established,
+            (Self::SynReceived | Self::Established, C::Close) => Self::FinWait1,
+            (Self::SynReceived | Self::Established, C::Fin) => Self::CloseWait,
+            (Self::FinWait1, C::AckOfFin) => Self::FinWait2,
+            (Self::FinWait1, C::Fin) => Self::Closing,
+            (Self::FinWait1, C::FinAndAckOfFin) | (Self::FinWait2, C::Fin) => Self::TimeWait,
+            (Self::CloseWait, C::Close) => Self::LastAck,
+            (Self::Closing, C::AckOfFin) => Self::TimeWait,
+            (Self::LastAck, C::AckOfFin) => Self::Closed,
+            (Self::Listen | Self::SynSent, C::Close) => Self::Closed,
+            (Self::TimeWait, C::TwoMsl | C::Reopened | C::Evicted | C::Reset | C::Abort) => {
+                Self::Closed
+            }
+            (Self::Listen, C::Abort) => Self::Closed,
             (
-                S::SynSent
-                | S::SynReceived
-                | S::Established
-                | S::FinWait1
-                | S::FinWait2
-                | S::CloseWait
-                | S::Closing
-                | S::LastAck,
+                Self::SynSent
+                | Self::SynReceived
+                | Self::Established
+                | Self::FinWait1
+                | Self::FinWait2
+                | Self::CloseWait
+                | Self::Closing
+                | Self::LastAck,
                 C::Reset | C::Abort | C::Expired | C::Unreachable | C::Evicted,
-            ) => S::Closed,
+            ) => Self::Closed,
             (from, cause) => return Err(IllegalTransition { from, cause }),
         })
     }

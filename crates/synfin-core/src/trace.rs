@@ -336,7 +336,22 @@ pub(crate) struct Tracer {
 
 impl Tracer {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { ring: VecDeque::new(), capacity, next: 1, lost: 0, next_flow: 1 }
+        Self {
+            ring: VecDeque::new(),
+            capacity,
+            next: 1,
+            lost: 0,
+            next_flow: 1,
+        }
+    }
+
+    /// Keeps what is in the ring and fits.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        while self.ring.len() > capacity {
+            self.ring.pop_front();
+            self.lost += 1;
+        }
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -367,7 +382,12 @@ impl Tracer {
         }
         let seq = TraceSeq(self.next);
         self.next += 1;
-        self.ring.push_back(TraceRecord { seq, at, flow, event });
+        self.ring.push_back(TraceRecord {
+            seq,
+            at,
+            flow,
+            event,
+        });
         Some(seq)
     }
 

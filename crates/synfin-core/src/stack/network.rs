@@ -1,0 +1,253 @@
+//! Devices, addresses and routes; all changeable at run time.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::config::SocketOptions;
+use crate::demux::{FlowRef, Place};
+use crate::driver::{DeviceCaps, DeviceId};
+use crate::event::{CloseReason, SoftError};
+use crate::frame::Frame;
+use crate::ip::address::AddrId;
+use crate::ip::route::Route;
+use crate::slab::SlotId;
+use crate::stack::Stack;
+use crate::state::Cause;
+use crate::tcp::icmp_arrives;
+
+/// A device as the stack keeps it.
+#[derive(Debug)]
+pub(super) struct DeviceState {
+    pub(super) caps: DeviceCaps,
+    /// Flows that have something to send here, each at most once.
+    pub(super) ready: VecDeque<FlowRef>,
+}
+
+/// The largest packet on the way through the stack itself.
+const LOOPBACK_MTU: u32 = 65_535;
+
+/// Segments carried through the stack itself per call.
+const LOOPBACK_BUDGET: usize = 256;
+
+impl Stack {
+    /// The device inside the stack over which own addresses are reached.
+    pub const LOOPBACK: DeviceId = DeviceId(0);
+
+    pub(super) fn add_loopback(&mut self) {
+        self.add_device(DeviceCaps::ip(LOOPBACK_MTU));
+    }
+
+    /// Attaches a device. Give it addresses by [`add_address`](Self::add_address).
+    ///
+    /// # Panics
+    /// With more than 255 devices.
+    pub fn add_device(&mut self, caps: DeviceCaps) -> DeviceId {
+        let state = DeviceState {
+            caps,
+            ready: VecDeque::new(),
+        };
+        let free = self.devices.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.devices.len());
+        let id = DeviceId(u8::try_from(index).expect("a stack has at most 255 devices"));
+        if index == self.devices.len() {
+            self.devices.push(Some(state));
+        } else {
+            self.devices[index] = Some(state);
+        }
+        self.cx.replies.add_device(id);
+        id
+    }
+
+    /// Detaches a device with its addresses and routes. Connections on it end as when
+    /// [`remove_address`](Self::remove_address) is called.
+    pub fn remove_device(&mut self, id: DeviceId) {
+        let on_it = |entry: &&crate::ip::address::ConfiguredAddress| entry.device == id;
+        let addresses: Vec<IpAddr> = self
+            .tables
+            .addresses
+            .configured()
+            .filter(on_it)
+            .map(|entry| entry.addr)
+            .collect();
+        for addr in addresses {
+            self.remove_address(addr);
+        }
+        self.routes.remove_device(id);
+        self.cx.replies.remove_device(id);
+        if let Some(slot) = self.devices.get_mut(id.index()) {
+            *slot = None;
+        }
+    }
+
+    /// Gives the stack an address on a device, and the route to its prefix.
+    pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
+        self.tables.addresses.add(device, addr, prefix_len);
+        self.routes.add(Route::on_link(addr, prefix_len, device));
+    }
+
+    /// Takes an address away. Connections on it end with
+    /// [`CloseReason::Unreachable`]; nothing is sent from an address that is no longer ours.
+    /// covers: AB-31
+    pub fn remove_address(&mut self, addr: IpAddr) {
+        let prefix = self
+            .tables
+            .addresses
+            .configured()
+            .find(|entry| entry.addr == addr);
+        if let Some(entry) = prefix {
+            let route = Route::on_link(addr, entry.prefix_len, entry.device);
+            self.routes.remove(&route);
+        }
+        let Some(id) = self.tables.addresses.remove(addr) else {
+            return;
+        };
+        self.end_flows_of(id);
+    }
+
+    /// A change of configuration, not of traffic: it may look at every connection.
+    fn end_flows_of(&mut self, local: AddrId) {
+        let mut index = 0;
+        while let Some(at) = self.tables.conns.next_occupied(index) {
+            index = at + 1;
+            let Some(c) = self.tables.conns.get_at_mut(at) else {
+                continue;
+            };
+            if c.key.local == local && !c.marks.has(crate::tcp::connection::Marks::OFF_WIRE) {
+                let why = CloseReason::Unreachable(SoftError::AddressRemoved);
+                c.leave_wire(&mut self.cx, Some(Cause::Unreachable), why);
+                self.settle_at(at);
+            }
+        }
+        let mut index = 0;
+        while let Some(at) = self.tables.half_open.next_occupied(index) {
+            index = at + 1;
+            let of_it = self
+                .tables
+                .half_open
+                .get_at(at)
+                .is_some_and(|e| e.key.local == local);
+            if let (true, Some(id)) = (of_it, self.tables.half_open.id_at(at)) {
+                self.remove_half_open(id, Cause::Unreachable);
+            }
+        }
+        let mut index = 0;
+        while let Some(at) = self.tables.time_wait.records.next_occupied(index) {
+            index = at + 1;
+            let records = &self.tables.time_wait.records;
+            let of_it = records.get_at(at).is_some_and(|r| r.key.local == local);
+            if let (true, Some(id)) = (of_it, records.id_at(at)) {
+                self.end_time_wait(id, Cause::Evicted);
+            }
+        }
+    }
+
+    /// Adds a route.
+    pub fn add_route(&mut self, route: Route) {
+        self.routes.add(route);
+    }
+
+    /// Removes a route; tells whether it was there.
+    pub fn remove_route(&mut self, route: &Route) -> bool {
+        self.routes.remove(route)
+    }
+
+    /// Changes the MTU of a device in octets; connections over it follow. covers: AB-32
+    pub fn set_mtu(&mut self, device: DeviceId, mtu: u32) {
+        let Some(Some(state)) = self.devices.get_mut(device.index()) else {
+            return;
+        };
+        state.caps.mtu = mtu;
+        state.caps.max_unit = state.caps.max_unit.max(mtu);
+        let path_mtu = mtu.min(u32::from(u16::MAX)) as u16;
+        let mut index = 0;
+        while let Some(at) = self.tables.conns.next_occupied(index) {
+            index = at + 1;
+            let Some(c) = self.tables.conns.get_at_mut(at) else {
+                continue;
+            };
+            if c.cold.device == device {
+                icmp_arrives::lower_path_mtu(c, &mut self.cx, path_mtu);
+                self.settle_at(at);
+            }
+        }
+    }
+
+    pub(super) fn device(&self, id: DeviceId) -> Option<&DeviceState> {
+        self.devices.get(id.index())?.as_ref()
+    }
+
+    /// Which device leads to a peer, and the largest packet on that path.
+    pub(super) fn path_to(&mut self, remote: IpAddr) -> Option<(DeviceId, u16)> {
+        let device = if self.tables.addresses.is_own(remote) {
+            Self::LOOPBACK
+        } else {
+            self.routes.lookup(remote)?.device
+        };
+        let mtu = self.device(device)?.caps.mtu.min(u32::from(u16::MAX));
+        let learned = self.path_mtus.get(remote, self.cx.now).unwrap_or(u32::MAX);
+        Some((device, mtu.min(learned) as u16))
+    }
+
+    /// The MSS we announce on a device. covers: 9293-MUST-67, 6691-1, 9293-SHLD-6
+    pub(super) fn own_mss(&self, device: DeviceId, v6: bool, socket: &SocketOptions) -> u16 {
+        let mtu = self.device(device).map_or(1280, |state| state.caps.mtu);
+        let headers = if v6 { 60 } else { 40 };
+        let mss = mtu.saturating_sub(headers).min(u32::from(u16::MAX)) as u16;
+        socket.max_mss.map_or(mss, |most| most.min(mss)).max(1)
+    }
+
+    /// A buffer for the next frame of a device.
+    pub fn frame(&mut self, device: DeviceId) -> Frame {
+        let unit = self
+            .device(device)
+            .map_or(2048, |state| state.caps.max_unit);
+        Frame {
+            chunk: self.cx.pool.alloc_frame(unit as usize),
+        }
+    }
+
+    /// A frame with these octets.
+    pub fn frame_from(&mut self, bytes: &[u8]) -> Frame {
+        let mut chunk = self.cx.pool.alloc_frame(bytes.len());
+        chunk.set_len(bytes.len());
+        chunk.as_mut_slice().copy_from_slice(bytes);
+        Frame { chunk }
+    }
+
+    /// Takes back a buffer that was not needed.
+    pub fn recycle(&mut self, frame: Frame) {
+        self.cx.pool.free(frame.chunk);
+    }
+
+    pub(super) fn has_loopback_work(&self) -> bool {
+        let ready = self
+            .device(Self::LOOPBACK)
+            .is_some_and(|state| !state.ready.is_empty());
+        ready || !self.cx.replies.is_empty(Self::LOOPBACK)
+    }
+
+    /// Carries what own addresses have to say to each other, up to a bound.
+    pub(super) fn run_loopback(&mut self) {
+        for _ in 0..LOOPBACK_BUDGET {
+            if !self.has_loopback_work() {
+                return;
+            }
+            let Some(chunk) = self.next_loopback_frame() else {
+                continue;
+            };
+            self.handle_packet(Self::LOOPBACK, chunk);
+        }
+    }
+
+    pub(super) fn mark_ready(&mut self, device: DeviceId, place: Place) {
+        if let Some(Some(state)) = self.devices.get_mut(device.index()) {
+            state.ready.push_back(FlowRef::new(place));
+        }
+    }
+
+    /// The handle of a connection by its place.
+    pub(super) fn conn_id_at(&self, index: u32) -> Option<SlotId> {
+        self.tables.conns.id_at(index)
+    }
+}

@@ -1,0 +1,608 @@
+//! What is not a connection yet, or no more: SYNs at listeners, half-open entries, TIME-WAIT.
+
+use core::net::SocketAddr;
+
+use synfin_wire::{Flags, FourTuple};
+
+use crate::counters::DropReason;
+use crate::demux::{FlowKey, Place};
+use crate::event::{CloseReason, Event, IncomingId, ListenerId};
+use crate::ip::icmp::{IcmpError, IcmpKind};
+use crate::replies::{Reply, SegmentReply};
+use crate::slab::SlotId;
+use crate::stack::{EventSource, Stack, TimerKey};
+use crate::state::{Cause, State};
+use crate::tcp::connection::{Connection, Events, Marks};
+use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
+use crate::tcp::reset::{self, ChallengeLimiter};
+use crate::tcp::segment::{Arrival, Seg};
+use crate::tcp::segment_arrives::{Origin, segment_arrives};
+use crate::tcp::send::half::SentSegment;
+use crate::tcp::time_wait;
+use crate::time::Tick;
+use crate::trace::{AckReason, ResetReason, Role, SendReason, TraceEvent};
+
+impl Stack {
+    /// The listener for a local address: the most specific wins. covers: EV-1
+    pub(super) fn find_listener(&self, local: &SocketAddr) -> Option<ListenerId> {
+        let addr = self.tables.addresses.lookup(local.ip());
+        let own = self.tables.addresses.is_own(local.ip());
+        let port = Some(local.port());
+        let candidates = [(port, addr), (port, None), (None, addr), (None, None)];
+        candidates.into_iter().find_map(|key| {
+            let id = *self.listener_index.get(&key)?;
+            let listener = self.listeners.get(id.0)?;
+            (own || listener.options.foreign).then_some(id)
+        })
+    }
+
+    /// A segment for a listener (RFC 9293 section 3.10.7.2).
+    /// covers: EV-15, ST-101 to ST-105, ST-108, ST-109, RG-4, RG-5, RG-6
+    pub(super) fn deliver_to_listener(
+        &mut self,
+        id: ListenerId,
+        origin: Origin,
+        arrival: &Arrival,
+        ttl: u8,
+    ) {
+        let seg = &arrival.seg;
+        if seg.rst() {
+            self.cx.counters.count_drop(DropReason::ResetNoConnection);
+        } else if seg.has_ack() {
+            let flow = crate::trace::FlowId::NONE;
+            reset::answer(&mut self.cx, origin, seg, flow, ResetReason::NoConnection);
+        } else if !seg.syn() {
+            self.cx.counters.count_drop(DropReason::NothingForListener);
+        } else if let Err(reason) = self.admit_syn(id, origin, seg) {
+            self.cx.counters.listen_drops += 1;
+            self.cx.counters.count_drop(reason);
+        } else {
+            self.open_half(id, origin, seg, ttl, None);
+        }
+    }
+
+    fn admit_syn(&mut self, id: ListenerId, origin: Origin, seg: &Seg) -> Result<(), DropReason> {
+        if seg.fin() || origin.tuple.local == origin.tuple.remote {
+            return Err(DropReason::IllegalSyn);
+        }
+        let Some(listener) = self.listeners.get(id.0) else {
+            return Err(DropReason::NothingForListener);
+        };
+        if listener.half_open >= listener.options.syn_queue {
+            return Err(DropReason::SynQueueFull);
+        }
+        if self.accept_queue_is_full(id) {
+            self.cx.counters.listen_overflows += 1;
+            return Err(DropReason::AcceptQueueFull);
+        }
+        Ok(())
+    }
+
+    /// Makes a half-open entry for a SYN. `prior` is the TIME-WAIT record it takes over.
+    fn open_half(
+        &mut self,
+        id: ListenerId,
+        origin: Origin,
+        seg: &Seg,
+        ttl: u8,
+        prior: Option<SlotId>,
+    ) {
+        let tuple = origin.tuple;
+        let Some(local) = self.tables.addresses.intern(tuple.local.ip()) else {
+            self.cx.counters.count_drop(DropReason::ConnectionLimit);
+            return;
+        };
+        let Some(entry) = self.half_open_entry(id, FlowKey::of(&tuple, local), origin, seg) else {
+            self.tables.addresses.release(local);
+            self.cx.counters.count_drop(DropReason::NoRoute);
+            return;
+        };
+        let deferred = entry.phase == Phase::Undecided;
+        let flow = entry.flow;
+        let entry = HalfOpen {
+            prior,
+            syn_ttl: ttl,
+            ..entry
+        };
+        let deadline = entry.deadline;
+        let Ok(slot) = self.tables.half_open.insert(entry) else {
+            self.tables.addresses.release(local);
+            self.cx.counters.count_drop(DropReason::SynQueueFull);
+            return;
+        };
+        self.listeners.get_mut(id.0).expect("found above").half_open += 1;
+        self.totals.enter(State::SynReceived);
+        self.cx.counters.passive_opens += 1;
+        if let Some(prior) = prior {
+            self.remove_flow(&tuple, Place::TimeWait(prior.index));
+        }
+        self.insert_flow(&tuple, Place::HalfOpen(slot.index));
+        self.trace_syn(flow, tuple, seg);
+        if deferred {
+            self.coarse.insert(deadline, TimerKey::HalfOpen(slot));
+            let event = Event::Incoming {
+                listener: id,
+                id: IncomingId(slot),
+            };
+            self.events.push_back(EventSource::Ready(event));
+        } else {
+            self.mark_half_open_ready(slot.index);
+        }
+    }
+
+    fn half_open_entry(
+        &mut self,
+        id: ListenerId,
+        key: FlowKey,
+        origin: Origin,
+        seg: &Seg,
+    ) -> Option<HalfOpen> {
+        let tuple = origin.tuple;
+        let (device, path_mtu) = self.path_to(tuple.remote.ip())?;
+        let options = self.listeners.get(id.0)?.options;
+        let socket = options.socket.unwrap_or(self.cx.config.socket);
+        let own_mss = self.own_mss(device, tuple.is_ipv6(), &socket);
+        let now = self.cx.now;
+        let patience = &self.cx.config.tcp.patience;
+        let (phase, deadline) = if options.deferred {
+            (Phase::Undecided, now + patience.incoming)
+        } else {
+            (Phase::Answered, now)
+        };
+        Some(HalfOpen {
+            key: key.key,
+            remote_v6: key.remote_v6,
+            listener: id,
+            irs: seg.seq,
+            // covers: BUG-2 (one ISS for all copies)
+            iss: self.cx.secrets.isn(&tuple, now),
+            flow: self.cx.tracer.new_flow(),
+            device,
+            peer_mss: seg.options.mss.unwrap_or(0),
+            own_mss,
+            path_mtu,
+            rcv_wnd: socket.recv_buffer.min(u32::from(u16::MAX)) as u16,
+            syn_wnd: seg.wnd,
+            offer: Offer::of(seg, &self.cx.config.tcp.options),
+            ts_recent: seg.options.timestamps.map_or(0, |t| t.val),
+            ts_offset: self
+                .cx
+                .secrets
+                .timestamp_offset(tuple.local.ip(), tuple.remote.ip()),
+            deadline,
+            sent_at: now,
+            challenge: ChallengeLimiter::new(self.cx.config.tcp.challenge.burst, Tick::of(now)),
+            copies: 0,
+            timeouts: 0,
+            phase,
+            ready: false,
+            challenged: false,
+            prior: None,
+            syn_ttl: 0,
+        })
+    }
+
+    fn trace_syn(&mut self, flow: crate::trace::FlowId, tuple: FourTuple, seg: &Seg) {
+        if !self.cx.tracer.is_on() {
+            return;
+        }
+        let segment = seg.record(crate::tcp::connection::Shift::NONE);
+        let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
+        self.cx.trace(
+            flow,
+            TraceEvent::Opened {
+                tuple,
+                role: Role::Passive,
+            },
+        );
+        self.cx.trace(flow, TraceEvent::Received { segment });
+        self.cx.trace(flow, TraceEvent::State { from, to, cause });
+    }
+
+    pub(super) fn mark_half_open_ready(&mut self, index: u32) {
+        let Some(entry) = self.tables.half_open.get_at_mut(index) else {
+            return;
+        };
+        if !core::mem::replace(&mut entry.ready, true) {
+            let device = entry.device;
+            self.mark_ready(device, Place::HalfOpen(index));
+        }
+    }
+
+    /// A segment for a half-open connection.
+    pub(super) fn deliver_to_half_open(
+        &mut self,
+        index: u32,
+        origin: Origin,
+        mut arrival: Arrival,
+    ) {
+        let Some(id) = self.tables.half_open.id_at(index) else {
+            return;
+        };
+        let Some(entry) = self.tables.half_open.get_mut(id) else {
+            return;
+        };
+        let flow = entry.flow;
+        let verdict = entry.judge(&arrival.seg);
+        if self.cx.tracer.is_on() && verdict != Verdict::Establish {
+            let segment = arrival.seg.record(crate::tcp::connection::Shift::NONE);
+            self.cx.trace(flow, TraceEvent::Received { segment });
+        }
+        match verdict {
+            Verdict::Stay(reason) => self.cx.drop(flow, reason),
+            Verdict::Repeat => {
+                self.cx.drop(flow, DropReason::OldDuplicate);
+                self.mark_half_open_ready(index);
+            }
+            Verdict::Challenge(reason) => {
+                self.cx.drop(flow, reason);
+                self.challenge_half_open(index);
+            }
+            Verdict::Reset => {
+                self.cx.drop(flow, DropReason::BadAck);
+                reset::answer(
+                    &mut self.cx,
+                    origin,
+                    &arrival.seg,
+                    flow,
+                    ResetReason::BadAck,
+                );
+            }
+            Verdict::Remove => self.remove_half_open(id, Cause::Reset),
+            Verdict::Establish => self.complete_handshake(id, origin, &mut arrival),
+        }
+        self.free_text(&mut arrival);
+    }
+
+    fn challenge_half_open(&mut self, index: u32) {
+        let Some(entry) = self.tables.half_open.get_at_mut(index) else {
+            return;
+        };
+        if entry.challenge.take(&self.cx) {
+            entry.challenged = true;
+            self.mark_half_open_ready(index);
+        } else {
+            self.cx.counters.challenge_acks_skipped += 1;
+        }
+    }
+
+    /// The third segment: the entry becomes a connection. covers: 4987-10, ST-301, ST-302
+    fn complete_handshake(&mut self, id: SlotId, origin: Origin, arrival: &mut Arrival) {
+        let Some(entry) = self.tables.half_open.get(id) else {
+            return;
+        };
+        let (listener, flow) = (entry.listener, entry.flow);
+        if self.accept_queue_is_full(listener) {
+            self.cx.counters.listen_overflows += 1;
+            self.cx.drop(flow, DropReason::AcceptQueueFull);
+            return;
+        }
+        let Some(conn) = self.promote(id, Some(listener)) else {
+            self.cx.drop(flow, DropReason::ConnectionLimit);
+            return;
+        };
+        let c = self.tables.conns.get_mut(conn).expect("just made");
+        if self.cx.tracer.is_on() {
+            let segment = arrival.seg.record(c.shifts.snd());
+            self.cx.trace(flow, TraceEvent::Received { segment });
+        }
+        segment_arrives(c, &mut self.cx, origin, arrival);
+        self.enqueue_for_accept(listener, conn);
+        self.settle(conn);
+    }
+
+    /// Turns a half-open entry into a connection in SYN-RECEIVED. With a listener the connection
+    /// waits to be accepted; without, the application has it already.
+    pub(super) fn promote(&mut self, id: SlotId, listener: Option<ListenerId>) -> Option<SlotId> {
+        let entry = self.tables.half_open.get(id)?;
+        let key = FlowKey {
+            key: entry.key,
+            remote_v6: entry.remote_v6,
+        };
+        let tuple = self.tables.tuple_of(&key);
+        let options = self.listeners.get(entry.listener.0)?.options.socket;
+        let mut c = Connection::passive(entry, &self.cx, options);
+        c.cold.listener = listener;
+        let sent = SentSegment {
+            seq: entry.iss,
+            len: 1,
+            sent_at: entry.sent_at,
+            copies: entry.copies,
+            sacked: false,
+            lost: None,
+        };
+        if entry.copies > 0 {
+            c.snd.nxt = entry.iss + 1;
+            let active = c.active();
+            active.send.sent.push_back(sent);
+            active.send.in_flight = 1;
+        }
+        let conn = self.tables.conns.insert(c).ok()?;
+        let entry = self.tables.half_open.remove(id).expect("looked up above");
+        self.forget_half_open(&entry);
+        if let Some(prior) = entry.prior {
+            // The new incarnation is real: the old one is over.
+            if self.tables.time_wait.records.get(prior).is_some() {
+                self.cx.counters.time_wait_recycled += 1;
+                self.end_time_wait_record(prior, Cause::Reopened);
+            }
+        }
+        self.remove_flow_of(&tuple, Place::HalfOpen(id.index));
+        self.insert_flow(&tuple, Place::Conn(conn.index));
+        self.totals.enter(State::SynReceived);
+        Some(conn)
+    }
+
+    /// Counts an entry off; its flow and its address are the caller's business.
+    fn forget_half_open(&mut self, entry: &HalfOpen) {
+        self.totals.leave(State::SynReceived);
+        if let Some(listener) = self.listeners.get_mut(entry.listener.0) {
+            listener.half_open -= 1;
+        }
+    }
+
+    /// Removes an entry for good: the peer withdrew, or it took too long.
+    /// covers: ST-306, ST-310, BUG-12, BUG-13
+    pub(super) fn remove_half_open(&mut self, id: SlotId, cause: Cause) {
+        let Some(entry) = self.tables.half_open.get(id) else {
+            return;
+        };
+        let key = FlowKey {
+            key: entry.key,
+            remote_v6: entry.remote_v6,
+        };
+        let tuple = self.tables.tuple_of(&key);
+        let entry = self.tables.half_open.remove(id).expect("looked up above");
+        self.forget_half_open(&entry);
+        self.cx.counters.attempt_fails += 1;
+        self.remove_flow_of(&tuple, Place::HalfOpen(id.index));
+        if self.cx.tracer.is_on() {
+            let (from, to) = (State::SynReceived, State::Closed);
+            self.cx
+                .trace(entry.flow, TraceEvent::State { from, to, cause });
+        }
+        let prior = entry
+            .prior
+            .filter(|prior| self.tables.time_wait.records.get(*prior).is_some());
+        if let Some(prior) = prior {
+            // The SYN was an old duplicate: TIME-WAIT goes on. covers: ST-1007, 9293-MAY-2
+            self.insert_flow(&tuple, Place::TimeWait(prior.index));
+        }
+        self.tables.addresses.release(entry.key.local);
+        if entry.phase == Phase::Undecided {
+            let event = Event::IncomingGone(IncomingId(id));
+            self.events.push_back(EventSource::Ready(event));
+        }
+    }
+
+    /// The flow is removed by its place alone, whatever its key says by now.
+    pub(super) fn remove_flow_of(&mut self, tuple: &FourTuple, place: Place) {
+        let removed = self.remove_flow(tuple, place);
+        debug_assert!(removed, "{tuple} was not in the flow table");
+    }
+
+    /// The SYN,ACK was not answered, or the application has not decided.
+    pub(super) fn on_half_open_timer(&mut self, id: SlotId) {
+        let Some(entry) = self.tables.half_open.get_mut(id) else {
+            return;
+        };
+        if entry.deadline > self.cx.now {
+            let deadline = entry.deadline;
+            self.coarse.insert(deadline, TimerKey::HalfOpen(id));
+            return;
+        }
+        if entry.phase == Phase::Undecided {
+            self.remove_half_open(id, Cause::Expired);
+            return;
+        }
+        entry.timeouts += 1;
+        if entry.timeouts > self.cx.config.tcp.patience.syn_ack_retries {
+            self.remove_half_open(id, Cause::Expired);
+            return;
+        }
+        let (flow, attempt) = (entry.flow, u32::from(entry.timeouts));
+        let timer = crate::trace::TimerKind::Retransmit;
+        self.cx.counters.timeouts += 1;
+        if self.cx.tracer.is_on() {
+            self.cx
+                .trace(flow, TraceEvent::TimerFired { timer, attempt });
+        }
+        self.mark_half_open_ready(id.index);
+    }
+
+    /// covers: ST-315
+    pub(super) fn on_icmp_for_half_open(&mut self, index: u32, error: &IcmpError) {
+        let Some(id) = self.tables.half_open.id_at(index) else {
+            return;
+        };
+        let Some(entry) = self.tables.half_open.get(id) else {
+            return;
+        };
+        if error.seq != entry.iss || entry.copies == 0 {
+            self.cx.counters.count_drop(DropReason::IcmpNoMatch);
+            return;
+        }
+        match error.kind {
+            IcmpKind::Hard(_) | IcmpKind::Administrative(_) => {
+                self.remove_half_open(id, Cause::Unreachable);
+            }
+            IcmpKind::Soft(_) | IcmpKind::PacketTooBig { .. } => {}
+        }
+    }
+
+    /// A segment for a connection in TIME-WAIT.
+    pub(super) fn deliver_to_time_wait(
+        &mut self,
+        index: u32,
+        origin: Origin,
+        arrival: &mut Arrival,
+        ttl: u8,
+    ) {
+        let Some(id) = self.tables.time_wait.records.id_at(index) else {
+            return;
+        };
+        let Some(record) = self.tables.time_wait.records.get(id) else {
+            return;
+        };
+        let flow = record.flow;
+        let verdict = record.judge(&arrival.seg, &self.cx.config);
+        if self.cx.tracer.is_on() {
+            let segment = arrival.seg.record(crate::tcp::connection::Shift::NONE);
+            self.cx.trace(flow, TraceEvent::Received { segment });
+        }
+        match verdict {
+            time_wait::Verdict::Ignore(reason) => self.cx.drop(flow, reason),
+            time_wait::Verdict::Close => self.end_time_wait(id, Cause::Reset),
+            time_wait::Verdict::Answer => {
+                self.cx.drop(flow, DropReason::OldDuplicate);
+                self.answer_old_segment(id, origin);
+            }
+            time_wait::Verdict::Restart => {
+                let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
+                self.tables.time_wait.restart(id, deadline);
+                self.acknowledge_in_time_wait(id, origin);
+            }
+            time_wait::Verdict::Reopen => self.reopen(id, origin, &arrival.seg, ttl),
+        }
+    }
+
+    /// At most two a second: neither end's ACKs shall call forth the other's for ever.
+    /// covers: 1337-3, ST-1002
+    fn answer_old_segment(&mut self, id: SlotId, origin: Origin) {
+        let now = Tick::of(self.cx.now);
+        let interval = self.cx.config.tcp.challenge.interval.as_millis() as u32;
+        let Some(record) = self.tables.time_wait.records.get_mut(id) else {
+            return;
+        };
+        if record.answered.is_some_and(|at| now.since(at) < interval) {
+            self.cx.counters.challenge_acks_skipped += 1;
+            return;
+        }
+        record.answered = Some(now);
+        self.acknowledge_in_time_wait(id, origin);
+    }
+
+    fn acknowledge_in_time_wait(&mut self, id: SlotId, origin: Origin) {
+        self.reply_from_time_wait(id, origin.tuple, AckReason::TimeWait);
+    }
+
+    pub(super) fn reply_from_time_wait(&mut self, id: SlotId, tuple: FourTuple, why: AckReason) {
+        let Some(record) = self.tables.time_wait.records.get(id) else {
+            return;
+        };
+        let timestamps = record.ts_recent.map(|ecr| synfin_wire::Timestamps {
+            val: crate::tcp::recv::timestamps::clock(record.ts_offset, self.cx.now),
+            ecr,
+        });
+        let reply = SegmentReply {
+            tuple,
+            seq: record.snd_nxt,
+            ack: record.rcv_nxt,
+            flags: Flags::ACK,
+            wnd: record.wnd_field,
+            timestamps,
+            flow: record.flow,
+            reason: SendReason::Ack(why),
+        };
+        let device = record.device;
+        self.cx.reply(device, Reply::Segment(reply));
+    }
+
+    /// covers: ST-1007, 6191-8, 6191-9
+    fn reopen(&mut self, id: SlotId, origin: Origin, seg: &Seg, ttl: u8) {
+        let Some(record) = self.tables.time_wait.records.get(id) else {
+            return;
+        };
+        let flow = record.flow;
+        let Some(listener) = self.find_listener(&origin.tuple.local) else {
+            self.cx.drop(flow, DropReason::SynInTimeWait);
+            return;
+        };
+        if let Err(reason) = self.admit_syn(listener, origin, seg) {
+            self.cx.counters.listen_drops += 1;
+            self.cx.drop(flow, reason);
+            return;
+        }
+        self.open_half(listener, origin, seg, ttl, Some(id));
+        let Some(Place::HalfOpen(index)) = self.find_flow(&origin.tuple) else {
+            return;
+        };
+        let Some(record) = self.tables.time_wait.records.get(id) else {
+            return;
+        };
+        if let Some(entry) = self.tables.half_open.get_at_mut(index) {
+            entry.iss = record.iss_after(entry.iss);
+        }
+    }
+
+    /// Ends a TIME-WAIT record that stands in the flow table.
+    pub(super) fn end_time_wait(&mut self, id: SlotId, cause: Cause) {
+        let place = Place::TimeWait(id.index);
+        if let Some(tuple) = self.tables.tuple(place) {
+            // A half-open entry may have taken its place for the time being.
+            self.remove_flow(&tuple, place);
+            self.end_time_wait_record(id, cause);
+        }
+    }
+
+    fn end_time_wait_record(&mut self, id: SlotId, cause: Cause) {
+        let Some(record) = self.tables.time_wait.records.remove(id) else {
+            return;
+        };
+        self.totals.leave(State::TimeWait);
+        self.tables.addresses.release(record.key.local);
+        self.tables.time_wait.drop_stale();
+        if self.cx.tracer.is_on() {
+            let (from, to) = (State::TimeWait, State::Closed);
+            self.cx
+                .trace(record.flow, TraceEvent::State { from, to, cause });
+        }
+        let owner = record
+            .owner
+            .and_then(|owner| self.tables.conns.get_mut(owner.0));
+        if let Some(c) = owner {
+            c.state = State::Closed;
+        }
+    }
+
+    /// Live connections in an accept queue against its limit; the places of those that were reset
+    /// meanwhile are cleared when they are in the way.
+    pub(super) fn accept_queue_is_full(&mut self, id: ListenerId) -> bool {
+        let Some(listener) = self.listeners.get_mut(id.0) else {
+            return true;
+        };
+        if listener.is_full() {
+            let conns = &self.tables.conns;
+            listener
+                .accept_queue
+                .retain(|conn| conns.get(conn.0).is_some());
+        }
+        listener.is_full()
+    }
+
+    fn enqueue_for_accept(&mut self, id: ListenerId, conn: SlotId) {
+        let Some(listener) = self.listeners.get_mut(id.0) else {
+            return;
+        };
+        listener.accept_queue.push_back(crate::event::ConnId(conn));
+        if listener.want_accept && !core::mem::replace(&mut listener.event_queued, true) {
+            self.events.push_back(EventSource::Listener(id.0));
+        }
+    }
+
+    /// A connection nobody had accepted is gone, or its listener is: RST, and no event.
+    /// covers: RG-14, AB-42, ST-106
+    pub(super) fn reset_unaccepted(&mut self, conn: SlotId, reason: ResetReason) {
+        let Some(c) = self.tables.conns.get_mut(conn) else {
+            return;
+        };
+        c.marks.set(Marks::ORPHAN);
+        self.orphans += 1;
+        c.cold.events = Events::NONE;
+        if !c.marks.has(Marks::OFF_WIRE) {
+            reset::reset_connection(c, reason);
+            c.leave_wire(&mut self.cx, Some(Cause::Abort), CloseReason::Aborted);
+        }
+        self.settle(conn);
+    }
+}

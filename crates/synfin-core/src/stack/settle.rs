@@ -1,0 +1,246 @@
+//! After anything touched a connection: what it owes goes to the queues, its deadlines to the
+//! wheels, its memory back; and when it is over, it leaves the tables.
+
+use crate::demux::{FlowKey, Place};
+use crate::event::ConnId;
+use crate::slab::SlotId;
+use crate::stack::{EventSource, Stack, TimerKey};
+use crate::state::{Cause, State};
+use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::recovery::rto;
+use crate::tcp::send::{persist, window};
+use crate::tcp::time_wait::TimeWaitRecord;
+use crate::tcp::timeouts;
+use crate::trace::AckReason;
+
+impl Stack {
+    /// Settles a connection by its place.
+    pub(super) fn settle_at(&mut self, index: u32) {
+        if let Some(id) = self.conn_id_at(index) {
+            self.settle(id);
+        }
+    }
+
+    /// Brings everything outside a connection in line with what it has become.
+    pub(super) fn settle(&mut self, id: SlotId) {
+        self.queue_transmission(id);
+        self.settle_rest(id);
+    }
+
+    /// The same for a connection that was just asked and has nothing to send now.
+    pub(super) fn settle_silent(&mut self, index: u32) {
+        if let Some(id) = self.conn_id_at(index) {
+            self.settle_rest(id);
+        }
+    }
+
+    fn settle_rest(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        if c.marks.has(Marks::OFF_WIRE) {
+            self.settle_ended(id);
+        } else {
+            rto::rearm(c, &mut self.cx);
+            persist::rearm(c, &mut self.cx);
+            self.recount(id);
+        }
+        self.queue_events(id);
+        self.file_deadlines(id);
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        c.release_idle_memory();
+        if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
+            self.free(id);
+        }
+    }
+
+    fn recount(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        let was = core::mem::replace(&mut c.cold.counted, c.state);
+        if was != c.state {
+            self.totals.leave(was);
+            self.totals.enter(c.state);
+        }
+    }
+
+    /// The wire state is gone: the four-tuple is free, or belongs to a TIME-WAIT record.
+    fn settle_ended(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        if c.marks.has(Marks::DETACHED) {
+            return;
+        }
+        c.marks.set(Marks::DETACHED);
+        let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
+        let key = FlowKey {
+            key: c.key,
+            remote_v6: c.cold.remote_v6,
+        };
+        let time_wait = c.state == State::TimeWait;
+        let unaccepted = c.cold.listener.is_some();
+        self.totals.leave(counted);
+        let tuple = self.tables.tuple_of(&key);
+        self.remove_flow_of(&tuple, Place::Conn(id.index));
+        if time_wait {
+            self.enter_time_wait(id);
+        }
+        if unaccepted {
+            // Nobody has seen it: it goes as it came. covers: BUG-12, AB-41
+            self.reset_unaccepted(id, crate::trace::ResetReason::ListenerClosed);
+        }
+    }
+
+    /// The last ACK and 2 MSL are the record's business. covers: 9293-MUST-13, ST-504, ST-601
+    fn enter_time_wait(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get(id) else {
+            return;
+        };
+        let key = FlowKey {
+            key: c.key,
+            remote_v6: c.cold.remote_v6,
+        };
+        let tuple = self.tables.tuple_of(&key);
+        let record = self.time_wait_record(c, id);
+        self.cx.counters.time_wait += 1;
+        let mut slot = self.tables.time_wait.insert(record);
+        if slot.is_none() {
+            // covers: ST-1009 (the oldest makes room, counted)
+            if let Some(oldest) = self.tables.time_wait.pop_oldest() {
+                self.cx.counters.time_wait_overflow += 1;
+                self.end_time_wait(oldest, Cause::Evicted);
+            }
+            let Some(c) = self.tables.conns.get(id) else {
+                return;
+            };
+            let record = self.time_wait_record(c, id);
+            slot = self.tables.time_wait.insert(record);
+        }
+        let Some(slot) = slot else { return };
+        self.tables.addresses.intern(tuple.local.ip());
+        self.totals.enter(State::TimeWait);
+        self.insert_flow(&tuple, Place::TimeWait(slot.index));
+        if self.cx.tracer.is_on() {
+            let flow = self
+                .tables
+                .time_wait
+                .records
+                .get(slot)
+                .map(|record| record.flow);
+            let timer = crate::trace::TimerKind::TimeWait;
+            let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
+            let event = crate::trace::TraceEvent::TimerSet { timer, deadline };
+            self.cx
+                .trace(flow.unwrap_or(crate::trace::FlowId::NONE), event);
+        }
+        self.reply_from_time_wait(slot, tuple, AckReason::Fin);
+    }
+
+    fn time_wait_record(&self, c: &Connection, id: SlotId) -> TimeWaitRecord {
+        TimeWaitRecord {
+            key: c.key,
+            remote_v6: c.cold.remote_v6,
+            snd_nxt: c.snd.nxt,
+            rcv_nxt: c.rcv.nxt,
+            ts_recent: c.marks.has(Marks::TIMESTAMPS).then_some(c.rcv.ts_recent),
+            ts_offset: c.cold.ts_offset,
+            deadline: self.cx.now + self.cx.config.tcp.patience.time_wait,
+            flow: c.cold.flow,
+            device: c.cold.device,
+            wnd_field: (c.rcv.wnd() >> c.shifts.rcv().get()).min(u32::from(u16::MAX)) as u16,
+            answered: None,
+            owner: (!c.is_orphan()).then_some(ConnId(id)),
+        }
+    }
+
+    fn queue_transmission(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        if c.marks.has(Marks::READY) || !may_transmit(c) {
+            return;
+        }
+        c.marks.set(Marks::READY);
+        let device = c.cold.device;
+        self.mark_ready(device, Place::Conn(id.index));
+    }
+
+    fn queue_events(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        if !c.cold.events.is_empty() && !c.marks.has(Marks::EVENT_QUEUED) {
+            c.marks.set(Marks::EVENT_QUEUED);
+            self.events.push_back(EventSource::Conn(id));
+        }
+    }
+
+    /// A wheel entry is made only if the deadline is earlier than the one filed; a later one is
+    /// looked at when that fires.
+    fn file_deadlines(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        let fine = c
+            .active
+            .as_ref()
+            .and_then(|active| active.deadlines.earliest());
+        if let Some(at) = fine {
+            if c.cold.coarse.filed_fine.is_none_or(|filed| at < filed) {
+                c.cold.coarse.filed_fine = Some(self.fine.insert(at, TimerKey::Conn(id)));
+            }
+        }
+        if let Some(at) = timeouts::coarse_deadline(c) {
+            if c.cold.coarse.filed_coarse.is_none_or(|filed| at < filed) {
+                c.cold.coarse.filed_coarse = Some(self.coarse.insert(at, TimerKey::Conn(id)));
+            }
+        }
+    }
+
+    /// Handle and wire state are both gone.
+    fn free(&mut self, id: SlotId) {
+        let Some(mut c) = self.tables.conns.remove(id) else {
+            return;
+        };
+        if let Some(active) = &mut c.active {
+            active.send.clear(&mut self.cx.pool);
+            active.recv.queue.clear(&mut self.cx.pool);
+            active.recv.discard_out_of_order(&mut self.cx.pool);
+        }
+        self.orphans -= 1;
+        self.tables.addresses.release(c.key.local);
+    }
+}
+
+/// Whether the connection might have something to send. Asked cheaply here; `next_segment` has
+/// the last word.
+fn may_transmit(c: &Connection) -> bool {
+    if c.marks.has(Marks::SEND_RST) {
+        return true;
+    }
+    if c.marks.has(Marks::OFF_WIRE) {
+        return false;
+    }
+    let owed = Marks::ACK_NOW
+        .or(Marks::SEND_SYN)
+        .or(Marks::PROBE_PEER)
+        .or(Marks::PROBE_WINDOW)
+        .or(Marks::SWS_OVERRIDE);
+    if c.marks.has(owed) {
+        return true;
+    }
+    let Some(active) = &c.active else {
+        return false;
+    };
+    if active.recv.dup_acks_owed > 0 {
+        return true;
+    }
+    if !c.state.is_synchronized() {
+        return false;
+    }
+    active.send.lost > 0 || ((c.unsent() > 0 || c.fin_waits()) && window::usable(c) > 0)
+}

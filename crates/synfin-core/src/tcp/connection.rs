@@ -1,0 +1,742 @@
+//! The state of one connection: a hot line that every segment touches, a cold part, and an active
+//! part that exists only while there is text, something unacknowledged or a timer below a second.
+//!
+//! Glue and storage only: what is done to it stands in the modules of the operations.
+
+use alloc::boxed::Box;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use synfin_wire::SeqNum;
+
+use crate::buffer::Pool;
+use crate::config::{SocketOptions, StackConfig};
+use crate::counters::{Counters, DropReason};
+use crate::driver::DeviceId;
+use crate::event::{CloseReason, ListenerId, SoftError};
+use crate::ip::address::AddrId;
+use crate::random::Secrets;
+use crate::replies::Replies;
+use crate::state::{Cause, State};
+use crate::tcp::congestion::{Congestion, initial_window};
+use crate::tcp::half_open::HalfOpen;
+use crate::tcp::recovery::Recovery;
+use crate::tcp::recv::half::RecvHalf;
+use crate::tcp::recv::window as recv_window;
+use crate::tcp::reset::ChallengeLimiter;
+use crate::tcp::send::half::SendHalf;
+use crate::tcp::send::rtt::RttEstimator;
+use crate::time::{Instant, Tick};
+use crate::trace::{AckReason, FlowId, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer};
+
+/// What every operation on a connection may use besides the connection.
+pub(crate) struct Context {
+    /// The instant of the last call from the network side.
+    pub(crate) now: Instant,
+    pub(crate) config: StackConfig,
+    pub(crate) pool: Pool,
+    pub(crate) tracer: Tracer,
+    pub(crate) counters: Counters,
+    pub(crate) secrets: Secrets,
+    pub(crate) replies: Replies,
+}
+
+impl Context {
+    pub(crate) fn trace(&mut self, flow: FlowId, event: TraceEvent) -> Option<TraceSeq> {
+        self.tracer.record(self.now, flow, event)
+    }
+
+    /// Counts and traces something that was not taken.
+    pub(crate) fn drop(&mut self, flow: FlowId, reason: DropReason) {
+        self.counters.count_drop(reason);
+        if self.tracer.is_on() {
+            self.trace(flow, TraceEvent::Dropped { reason });
+        }
+    }
+}
+
+/// A window shift (RFC 7323 section 2), 0 to 14.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shift(u8);
+
+impl Shift {
+    pub(crate) const NONE: Self = Self(0);
+
+    /// covers: 7323-5 (a larger shift is treated as 14)
+    pub(crate) const fn new(shift: u8) -> Self {
+        Self(if shift > 14 { 14 } else { shift })
+    }
+
+    pub(crate) const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// covers: 7323-4, 9293-MUST-1, 9293-REC-1
+    pub(crate) const fn widen(self, field: u16) -> u32 {
+        (field as u32) << self.0
+    }
+}
+
+/// `SND.*` of RFC 9293 section 3.3.1. `snd.nxt` is the highest number sent: retransmission does
+/// not move it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendVariables {
+    pub(crate) una: SeqNum,
+    pub(crate) nxt: SeqNum,
+    pub(crate) wnd: u32,
+    pub(crate) wl1: SeqNum,
+    pub(crate) wl2: SeqNum,
+}
+
+/// `RCV.*` of RFC 9293 section 3.3.1, the window as its right edge, which never moves left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecvVariables {
+    pub(crate) nxt: SeqNum,
+    pub(crate) edge: SeqNum,
+    pub(crate) last_ack_sent: SeqNum,
+    pub(crate) ts_recent: u32,
+}
+
+impl RecvVariables {
+    /// `RCV.WND`.
+    pub(crate) fn wnd(&self) -> u32 {
+        if self.edge.after(self.nxt) {
+            self.nxt.distance_to(self.edge)
+        } else {
+            0
+        }
+    }
+}
+
+macro_rules! bits {
+    ($(#[$doc:meta])* $name:ident : $int:ty { $($(#[$bit_doc:meta])* $bit:ident = $n:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) struct $name($int);
+
+        impl $name {
+            pub(crate) const NONE: Self = Self(0);
+            $($(#[$bit_doc])* pub(crate) const $bit: Self = Self(1 << $n);)+
+
+            pub(crate) const fn has(self, bit: Self) -> bool {
+                self.0 & bit.0 != 0
+            }
+
+            #[allow(dead_code)]
+            pub(crate) const fn or(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+
+            #[allow(dead_code)]
+            pub(crate) const fn is_empty(self) -> bool {
+                self.0 == 0
+            }
+
+            pub(crate) fn set(&mut self, bit: Self) {
+                self.0 |= bit.0;
+            }
+
+            pub(crate) fn clear(&mut self, bit: Self) {
+                self.0 &= !bit.0;
+            }
+
+            /// Clears the bit and tells whether it was set.
+            pub(crate) fn take(&mut self, bit: Self) -> bool {
+                let had = self.has(bit);
+                self.clear(bit);
+                had
+            }
+        }
+    };
+}
+
+bits! {
+    /// What a connection owes, has negotiated and has been asked for.
+    Marks: u32 {
+        /// An acknowledgement is owed now.
+        ACK_NOW = 0,
+        /// Our SYN, or SYN,ACK, is to be sent (again).
+        SEND_SYN = 1,
+        /// A RST is to be sent, and then the connection is gone.
+        SEND_RST = 2,
+        /// A zero-window probe is to be sent.
+        PROBE_WINDOW = 3,
+        /// A keep-alive probe is to be sent.
+        PROBE_PEER = 4,
+        /// Our FIN follows the queued text.
+        FIN_QUEUED = 5,
+        /// Our FIN was sent.
+        FIN_SENT = 6,
+        /// The application has given the handle back.
+        ORPHAN = 7,
+        /// The application reads no more.
+        READ_SHUTDOWN = 8,
+        /// Timestamps are in use (RFC 7323).
+        TIMESTAMPS = 9,
+        /// SACK may be sent.
+        SACK = 10,
+        /// `ts_recent` holds a value of the peer.
+        TS_RECENT = 11,
+        /// It was we who opened.
+        ACTIVE_OPEN = 12,
+        /// The connection stands in the ready queue of its device.
+        READY = 13,
+        /// The connection stands in the event queue.
+        EVENT_QUEUED = 14,
+        /// The last `recv` found nothing: an event is owed when it would.
+        WANT_READ = 15,
+        /// The last `send` was refused or cut short: an event is owed when it would not be.
+        WANT_WRITE = 16,
+        /// The smaller-than-MSS override of sender SWS avoidance is due.
+        SWS_OVERRIDE = 17,
+        /// The application answers what it reads: delay acknowledgements.
+        INTERACTIVE = 18,
+        /// The peer's FIN was taken.
+        PEER_FIN = 19,
+        /// The wire state is gone; only the handle is left.
+        OFF_WIRE = 20,
+        /// Keep-alive is on.
+        KEEP_ALIVE = 24,
+        /// The handshake needed a retransmitted SYN (6298-16).
+        SYN_LOST = 25,
+        /// ESTABLISHED was reached.
+        WAS_ESTABLISHED = 26,
+        /// The flow table no longer points here.
+        DETACHED = 27,
+    }
+}
+
+bits! {
+    /// Events that wait to be told to the application.
+    Events: u16 {
+        CONNECTED = 0,
+        READABLE = 1,
+        WRITABLE = 2,
+        PEER_FINISHED = 3,
+        URGENT = 4,
+        SOFT_ERROR = 5,
+        RETRANSMISSION_WARNING = 6,
+        CLOSED = 7,
+    }
+}
+
+/// The compact form of a four-tuple: the local address by its index. The remote IPv6 address
+/// stands in the cold part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) remote_v4: Ipv4Addr,
+    pub(crate) local: AddrId,
+    pub(crate) local_port: u16,
+    pub(crate) remote_port: u16,
+}
+
+/// One connection, SYN-SENT to LAST-ACK, or what the handle keeps of it.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Connection {
+    pub(crate) snd: SendVariables,
+    pub(crate) rcv: RecvVariables,
+    pub(crate) marks: Marks,
+    pub(crate) key: Key,
+    /// The largest segment that may be sent now, options subtracted (9293-MUST-16).
+    pub(crate) eff_snd_mss: u16,
+    pub(crate) state: State,
+    pub(crate) shifts: Shifts,
+    pub(crate) active: Option<Box<Active>>,
+    // What stands above is the hot line of 64 octets.
+    pub(crate) cold: Cold,
+}
+
+const _: () = assert!(core::mem::offset_of!(Connection, cold) == 64);
+
+/// Both window shifts in one octet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shifts(u8);
+
+impl Shifts {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn new(snd: Shift, rcv: Shift) -> Self {
+        Self(snd.get() << 4 | rcv.get())
+    }
+
+    pub(crate) fn snd(self) -> Shift {
+        Shift(self.0 >> 4)
+    }
+
+    pub(crate) fn rcv(self) -> Shift {
+        Shift(self.0 & 15)
+    }
+}
+
+/// What a segment in the steady state does not touch.
+#[derive(Debug)]
+// tidy: allow(struct-fields): one flat record, so that its size can be read off
+pub(crate) struct Cold {
+    pub(crate) remote_v6: Option<Ipv6Addr>,
+    pub(crate) options: Option<Box<SocketOptions>>,
+    pub(crate) congestion: Congestion,
+    pub(crate) rtt: RttEstimator,
+    pub(crate) iss: SeqNum,
+    pub(crate) irs: SeqNum,
+    pub(crate) max_snd_wnd: u32,
+    pub(crate) ts_offset: u32,
+    pub(crate) ts_recent_at: Tick,
+    pub(crate) last_received: Tick,
+    pub(crate) last_sent: Tick,
+    pub(crate) flow: FlowId,
+    pub(crate) listener: Option<ListenerId>,
+    pub(crate) coarse: CoarseTimers,
+    pub(crate) stats: Stats,
+    pub(crate) challenge: ChallengeLimiter,
+    pub(crate) events: Events,
+    pub(crate) close_reason: Option<CloseReason>,
+    pub(crate) soft_error: Option<SoftError>,
+    pub(crate) ack_reason: AckReason,
+    pub(crate) reset_reason: ResetReason,
+    /// The state as which the totals count it.
+    pub(crate) counted: State,
+    pub(crate) device: DeviceId,
+    pub(crate) quick_acks: u8,
+    pub(crate) peer_mss: u16,
+    pub(crate) own_mss: u16,
+    pub(crate) rcv_mss: u16,
+    /// The largest IP packet of the path in octets.
+    pub(crate) path_mtu: u16,
+}
+
+/// Deadlines that are measured in seconds, and where the connection is filed in the wheels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CoarseTimers {
+    pub(crate) keep_alive: Option<Instant>,
+    /// FIN-WAIT-2 of an orphan, or the end of lingering.
+    pub(crate) leave: Option<Instant>,
+    pub(crate) keep_alive_probes: u8,
+    /// The earliest entry of this connection in the fine wheel.
+    pub(crate) filed_fine: Option<Instant>,
+    /// The earliest entry of this connection in the coarse wheel.
+    pub(crate) filed_coarse: Option<Instant>,
+}
+
+/// Numbers that STATUS reports.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) octets_sent: u64,
+    pub(crate) octets_received: u64,
+    pub(crate) segments_sent: u32,
+    pub(crate) segments_received: u32,
+    pub(crate) retransmissions: u32,
+}
+
+/// What exists only while the connection is at work.
+#[derive(Debug, Default)]
+pub(crate) struct Active {
+    pub(crate) send: SendHalf,
+    pub(crate) recv: RecvHalf,
+    pub(crate) recovery: Recovery,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// Deadlines of an active connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Deadlines {
+    pub(crate) retransmit: Option<Instant>,
+    pub(crate) persist: Option<Instant>,
+    pub(crate) delayed_ack: Option<Instant>,
+    pub(crate) user_timeout: Option<Instant>,
+}
+
+impl Deadlines {
+    pub(crate) fn earliest(&self) -> Option<Instant> {
+        [
+            self.retransmit,
+            self.persist,
+            self.delayed_ack,
+            self.user_timeout,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl Active {
+    /// Nothing in here is needed any more.
+    fn is_idle(&self) -> bool {
+        self.send.is_idle()
+            && self.recv.is_idle()
+            && self.recovery.is_idle()
+            && self.deadlines.earliest().is_none()
+    }
+}
+
+/// What a new connection is made of besides the configuration.
+pub(crate) struct Opening {
+    pub(crate) key: Key,
+    pub(crate) remote_v6: Option<Ipv6Addr>,
+    pub(crate) iss: SeqNum,
+    pub(crate) ts_offset: u32,
+    pub(crate) flow: FlowId,
+    pub(crate) device: DeviceId,
+    pub(crate) own_mss: u16,
+    pub(crate) path_mtu: u16,
+    pub(crate) socket: Option<SocketOptions>,
+}
+
+impl Connection {
+    /// A connection in CLOSED, about to be opened.
+    pub(crate) fn new(opening: Opening, cx: &Context) -> Self {
+        let now = Tick::of(cx.now);
+        let zero = SeqNum::new(0);
+        let iss = opening.iss;
+        let mut c = Self {
+            snd: SendVariables {
+                una: iss,
+                nxt: iss,
+                wnd: 0,
+                wl1: zero,
+                wl2: iss,
+            },
+            rcv: RecvVariables {
+                nxt: zero,
+                edge: zero,
+                last_ack_sent: zero,
+                ts_recent: 0,
+            },
+            marks: Marks::WANT_READ,
+            key: opening.key,
+            eff_snd_mss: 0,
+            state: State::Closed,
+            shifts: Shifts::NONE,
+            active: None,
+            cold: Cold {
+                remote_v6: opening.remote_v6,
+                options: opening.socket.map(Box::new),
+                congestion: Congestion::new(0),
+                rtt: RttEstimator::new(&cx.config.tcp.rto),
+                iss,
+                irs: zero,
+                max_snd_wnd: 0,
+                ts_offset: opening.ts_offset,
+                ts_recent_at: now,
+                last_received: now,
+                last_sent: now,
+                flow: opening.flow,
+                listener: None,
+                coarse: CoarseTimers::default(),
+                stats: Stats::default(),
+                challenge: ChallengeLimiter::new(cx.config.tcp.challenge.burst, now),
+                events: Events::NONE,
+                close_reason: None,
+                soft_error: None,
+                ack_reason: AckReason::Handshake,
+                reset_reason: ResetReason::Abort,
+                counted: State::Closed,
+                device: opening.device,
+                quick_acks: cx.config.tcp.ack.quick,
+                peer_mss: 0,
+                own_mss: opening.own_mss,
+                rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
+                path_mtu: opening.path_mtu,
+            },
+        };
+        c.cold.peer_mss = c.effective_peer_mss(None);
+        let mss = c.update_mss();
+        c.cold.congestion = Congestion::new(initial_window(cx.config.tcp.initial_window, mss));
+        c
+    }
+
+    /// A connection in SYN-RECEIVED, from its half-open entry.
+    pub(crate) fn passive(entry: &HalfOpen, cx: &Context, socket: Option<SocketOptions>) -> Self {
+        let opening = Opening {
+            key: entry.key,
+            remote_v6: entry.remote_v6,
+            iss: entry.iss,
+            ts_offset: entry.ts_offset,
+            flow: entry.flow,
+            device: entry.device,
+            own_mss: entry.own_mss,
+            path_mtu: entry.path_mtu,
+            socket,
+        };
+        let mut c = Self::new(opening, cx);
+        c.state = State::SynReceived;
+        c.cold.counted = State::SynReceived;
+        c.cold.irs = entry.irs;
+        c.rcv.nxt = entry.irs + 1;
+        c.rcv.edge = c.rcv.nxt + u32::from(entry.rcv_wnd);
+        c.rcv.last_ack_sent = c.rcv.nxt;
+        c.snd.wnd = u32::from(entry.syn_wnd);
+        c.snd.wl1 = entry.irs;
+        c.cold.max_snd_wnd = c.snd.wnd;
+        c.cold.challenge = entry.challenge;
+        if entry.timeouts > 0 {
+            c.marks.set(Marks::SYN_LOST);
+            c.active().recovery.timeouts = entry.timeouts;
+        }
+        c.apply_offer(entry, cx);
+        c
+    }
+
+    /// The options of the peer's SYN are in use.
+    fn apply_offer(&mut self, entry: &HalfOpen, cx: &Context) {
+        if let Some(scale) = entry.offer.window_scale {
+            let own = recv_window::shift_for(self.options(&cx.config).recv_buffer);
+            self.shifts = Shifts::new(Shift::new(scale), own);
+        }
+        if entry.offer.timestamps {
+            self.marks.set(Marks::TIMESTAMPS.or(Marks::TS_RECENT));
+            self.rcv.ts_recent = entry.ts_recent;
+        }
+        if entry.offer.sack {
+            self.marks.set(Marks::SACK);
+        }
+        self.cold.peer_mss = self.effective_peer_mss(Some(entry.peer_mss));
+        let mss = self.update_mss();
+        let segments = cx.config.tcp.initial_window;
+        self.cold.congestion = Congestion::new(initial_window(segments, mss));
+    }
+
+    /// The active part, made on first need.
+    pub(crate) fn active(&mut self) -> &mut Active {
+        self.active.get_or_insert_with(Default::default)
+    }
+
+    /// Gives the active part back when nothing in it is needed: an idle connection owns no
+    /// buffer.
+    pub(crate) fn release_idle_memory(&mut self) {
+        if self.active.as_ref().is_some_and(|active| active.is_idle()) {
+            self.active = None;
+        }
+    }
+
+    pub(crate) fn options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
+        self.cold.options.as_deref().unwrap_or(&config.socket)
+    }
+
+    pub(crate) fn remote_ip(&self) -> IpAddr {
+        match self.cold.remote_v6 {
+            Some(addr) => IpAddr::V6(addr),
+            None => IpAddr::V4(self.key.remote_v4),
+        }
+    }
+
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.marks.has(Marks::ORPHAN)
+    }
+
+    /// The sequence number of the first octet in the send queue.
+    pub(crate) fn text_start(&self) -> SeqNum {
+        if self.syn_unacked() {
+            self.cold.iss + 1
+        } else {
+            self.snd.una
+        }
+    }
+
+    /// The sequence number after the last octet queued: where a FIN goes.
+    pub(crate) fn text_end(&self) -> SeqNum {
+        let queued = self
+            .active
+            .as_ref()
+            .map_or(0, |active| active.send.queue.len());
+        self.text_start() + queued as u32
+    }
+
+    /// Octets of text that were not sent yet.
+    pub(crate) fn unsent(&self) -> u32 {
+        let start = self.text_start();
+        let end = self.text_end();
+        let next = start.max(self.snd.nxt);
+        if next.before(end) {
+            next.distance_to(end)
+        } else {
+            0
+        }
+    }
+
+    /// Our FIN waits to be sent.
+    pub(crate) fn fin_waits(&self) -> bool {
+        self.marks.has(Marks::FIN_QUEUED) && !self.marks.has(Marks::FIN_SENT)
+    }
+
+    /// Our FIN was sent and acknowledged.
+    pub(crate) fn fin_acked(&self) -> bool {
+        self.marks.has(Marks::FIN_SENT) && self.snd.una == self.snd.nxt
+    }
+
+    /// Octets of the IP header.
+    pub(crate) fn ip_header_len(&self) -> u16 {
+        if self.cold.remote_v6.is_some() {
+            40
+        } else {
+            20
+        }
+    }
+
+    /// The peer's MSS option, or what stands for it when there is none. Values that would make
+    /// segments of almost nothing are raised. covers: 9293-MUST-15, C-9
+    pub(crate) fn effective_peer_mss(&self, option: Option<u16>) -> u16 {
+        let default = if self.cold.remote_v6.is_some() {
+            1220
+        } else {
+            536
+        };
+        option
+            .filter(|mss| *mss > 0)
+            .unwrap_or(default)
+            .max(MIN_PEER_MSS)
+    }
+
+    /// Computes `eff_snd_mss` and tells it; the window is scaled along. covers: 9293-MUST-16,
+    /// 2525-18
+    pub(crate) fn update_mss(&mut self) -> u32 {
+        let path = self.cold.path_mtu.saturating_sub(self.ip_header_len() + 20);
+        let timestamps = if self.marks.has(Marks::TIMESTAMPS) {
+            12
+        } else {
+            0
+        };
+        let mss = self
+            .cold
+            .peer_mss
+            .min(path)
+            .saturating_sub(timestamps)
+            .max(1);
+        let old = core::mem::replace(&mut self.eff_snd_mss, mss);
+        self.cold
+            .congestion
+            .on_mss_change(u32::from(old), u32::from(mss));
+        u32::from(mss)
+    }
+
+    /// Tells the trace where the congestion window stands.
+    pub(crate) fn trace_congestion(&self, cx: &mut Context) {
+        let event = TraceEvent::Congestion {
+            cwnd: self.cold.congestion.cwnd(),
+            ssthresh: self.cold.congestion.ssthresh(),
+            flight_size: self.snd.una.distance_to(self.snd.nxt),
+        };
+        cx.trace(self.cold.flow, event);
+    }
+
+    /// Our SYN has not been acknowledged.
+    pub(crate) fn syn_unacked(&self) -> bool {
+        self.snd.una == self.cold.iss
+    }
+
+    /// Changes the state by the one table and tells the trace.
+    pub(crate) fn transition(&mut self, cx: &mut Context, cause: Cause) {
+        let from = self.state;
+        match from.next(cause) {
+            Ok(to) => {
+                self.state = to;
+                count_established(cx, from, to, cause);
+                if cx.tracer.is_on() {
+                    cx.trace(self.cold.flow, TraceEvent::State { from, to, cause });
+                }
+            }
+            Err(error) => debug_assert!(false, "{error}"),
+        }
+    }
+
+    /// Owes the peer an acknowledgement as soon as the device can take it.
+    pub(crate) fn ack_now(&mut self, reason: AckReason) {
+        if !self.marks.has(Marks::ACK_NOW) || reason != AckReason::SecondSegment {
+            self.cold.ack_reason = reason;
+        }
+        self.marks.set(Marks::ACK_NOW);
+    }
+
+    /// Raises an event unless nobody is there to hear it.
+    pub(crate) fn raise(&mut self, event: Events) {
+        if !self.is_orphan() && self.cold.listener.is_none() {
+            self.cold.events.set(event);
+        }
+    }
+
+    /// The next `recv` would not block.
+    pub(crate) fn raise_readable(&mut self) {
+        if self.marks.take(Marks::WANT_READ) {
+            self.raise(Events::READABLE);
+        }
+    }
+
+    pub(crate) fn raise_writable(&mut self) {
+        if self.marks.take(Marks::WANT_WRITE) {
+            self.raise(Events::WRITABLE);
+        }
+    }
+
+    /// Ends the connection's life on the wire: state CLOSED or TIME-WAIT has been reached, or is
+    /// reached by `cause`. What the application has not read stays for it.
+    pub(crate) fn leave_wire(&mut self, cx: &mut Context, cause: Option<Cause>, why: CloseReason) {
+        if let Some(cause) = cause {
+            self.transition(cx, cause);
+        }
+        self.cold.close_reason = Some(why);
+        self.marks.set(Marks::OFF_WIRE);
+        let owed = Marks::ACK_NOW
+            .or(Marks::SEND_SYN)
+            .or(Marks::PROBE_PEER)
+            .or(Marks::PROBE_WINDOW);
+        self.marks.clear(owed);
+        self.cold.coarse.keep_alive = None;
+        self.cold.coarse.leave = None;
+        if let Some(active) = &mut self.active {
+            active.send.clear(&mut cx.pool);
+            active.recv.discard_out_of_order(&mut cx.pool);
+            active.recovery = Recovery::default();
+            active.deadlines = Deadlines::default();
+        }
+        if cx.tracer.is_on() {
+            cx.trace(self.cold.flow, TraceEvent::Closed(why));
+        }
+        self.raise_readable();
+        self.raise_writable();
+        self.raise(Events::CLOSED);
+    }
+
+    /// Sets, moves or stops a timer of the active part, and tells the trace when it begins or
+    /// ends.
+    pub(crate) fn trace_timer(
+        &self,
+        cx: &mut Context,
+        timer: TimerKind,
+        was: Option<Instant>,
+        is: Option<Instant>,
+    ) {
+        if !cx.tracer.is_on() || was == is {
+            return;
+        }
+        let event = match is {
+            Some(deadline) => TraceEvent::TimerSet { timer, deadline },
+            None => TraceEvent::TimerCancelled { timer },
+        };
+        cx.trace(self.cold.flow, event);
+    }
+}
+
+/// What full-sized segments of the peer are taken to hold until one is seen.
+const RCV_MSS_GUESS: u16 = 536;
+
+/// The smallest MSS of a peer that is believed.
+const MIN_PEER_MSS: u16 = 88;
+
+/// `tcpCurrEstab`, `tcpAttemptFails` and `tcpEstabResets` of RFC 4022.
+fn count_established(cx: &mut Context, from: State, to: State, cause: Cause) {
+    let counts = |state| matches!(state, State::Established | State::CloseWait);
+    match (counts(from), counts(to)) {
+        (false, true) => cx.counters.curr_estab += 1,
+        (true, false) => cx.counters.curr_estab -= 1,
+        _ => {}
+    }
+    if to != State::Closed {
+        return;
+    }
+    if counts(from) && matches!(cause, Cause::Reset | Cause::Abort | Cause::Expired) {
+        cx.counters.estab_resets += 1;
+    }
+    if matches!(from, State::SynSent | State::SynReceived) {
+        cx.counters.attempt_fails += 1;
+    }
+}

@@ -1,0 +1,109 @@
+//! LISTEN: a bounded SYN queue and a bounded accept queue per listener (RFC 9293 section
+//! 3.10.7.2, RFC 4987).
+
+use alloc::collections::VecDeque;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::config::SocketOptions;
+use crate::event::ConnId;
+use crate::ip::address::AddrId;
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenAddr {
+    /// An own address, or any address: even those that are not ours, if
+    /// [`ListenOptions::foreign`] is set.
+    pub addr: Option<IpAddr>,
+    /// A port, or any port that nobody else listens on.
+    pub port: Option<u16>,
+}
+
+impl ListenAddr {
+    /// Any own address, one port.
+    pub const fn port(port: u16) -> Self {
+        Self {
+            addr: None,
+            port: Some(port),
+        }
+    }
+
+    /// Any address and any port; for gateways.
+    pub const ANY: Self = Self {
+        addr: None,
+        port: None,
+    };
+}
+
+impl From<SocketAddr> for ListenAddr {
+    /// An unspecified address means any, port 0 is taken as it is and refused by `listen`.
+    fn from(addr: SocketAddr) -> Self {
+        let ip = Some(addr.ip()).filter(|ip| !ip.is_unspecified());
+        Self {
+            addr: ip,
+            port: Some(addr.port()),
+        }
+    }
+}
+
+/// How to listen.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenOptions {
+    /// Connections that may wait to be accepted; at least 1.
+    pub backlog: u32,
+    /// Half-open connections that may wait for the third segment of their handshake.
+    pub syn_queue: u32,
+    /// Ask the application about each SYN before it is answered
+    /// ([`Event::Incoming`](crate::Event::Incoming)).
+    pub deferred: bool,
+    /// Take SYNs for addresses that are not ours; for gateways.
+    pub foreign: bool,
+    /// What accepted connections start with instead of the stack's default.
+    pub socket: Option<SocketOptions>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            syn_queue: 1024,
+            deferred: false,
+            foreign: false,
+            socket: None,
+        }
+    }
+}
+
+/// One listener.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) local: ListenAddr,
+    pub(crate) options: ListenOptions,
+    /// Holds the address in the table while the listener lives.
+    pub(crate) addr: Option<AddrId>,
+    /// Established, not accepted yet.
+    pub(crate) accept_queue: VecDeque<ConnId>,
+    /// Half-open entries of this listener, for their limit.
+    pub(crate) half_open: u32,
+    /// The last `accept` found nothing, or none was called: an event is owed.
+    pub(crate) want_accept: bool,
+    pub(crate) event_queued: bool,
+}
+
+impl Listener {
+    pub(crate) fn new(local: ListenAddr, options: ListenOptions, addr: Option<AddrId>) -> Self {
+        Self {
+            local,
+            options,
+            addr,
+            accept_queue: VecDeque::new(),
+            half_open: 0,
+            want_accept: true,
+            event_queued: false,
+        }
+    }
+
+    /// covers: 4987-10
+    pub(crate) fn is_full(&self) -> bool {
+        self.accept_queue.len() >= self.options.backlog.max(1) as usize
+    }
+}

@@ -1,0 +1,340 @@
+//! Text above a gap: kept in the chunk it came in, noted as a range, handed on when the gap is
+//! filled (RFC 9293 section 3.10.7.4, RFC 2018, RFC 2883).
+//!
+//! Invariants: pieces are sorted, disjoint and not empty; what was accepted first stays (a peer
+//! that sends other octets for the same numbers changes nothing).
+
+use alloc::vec::Vec;
+
+use synfin_wire::{SackBlock, SackBlocks, SeqNum};
+
+use crate::buffer::{Chunk, Pool};
+
+/// A text in its place.
+#[derive(Debug)]
+struct Piece {
+    seq: SeqNum,
+    chunk: Chunk,
+}
+
+impl Piece {
+    fn end(&self) -> SeqNum {
+        self.seq + self.chunk.len() as u32
+    }
+}
+
+/// Text above a gap, and where a FIN stands if one has come.
+#[derive(Debug, Default)]
+pub(crate) struct Reassembly {
+    pieces: Vec<Piece>,
+    fin: Option<SeqNum>,
+    /// Where the latest segments were put, newest first: the order of SACK blocks.
+    recent: Vec<SeqNum>,
+    bytes: usize,
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inserted {
+    /// Octets that were not there before.
+    pub(crate) new_bytes: usize,
+    /// The first range that was there already, for D-SACK.
+    pub(crate) duplicate: Option<(SeqNum, SeqNum)>,
+    /// Some of it could not be kept.
+    pub(crate) refused: bool,
+}
+
+/// How many arrivals are remembered for the order of SACK blocks.
+const RECENT: usize = 8;
+
+/// A text is copied to a smaller chunk if it fills less than a quarter of its own.
+const WASTE: usize = 4;
+
+impl Reassembly {
+    /// Keeps what is new of a text that begins at `seq`, above `rcv_nxt`.
+    pub(crate) fn insert(
+        &mut self,
+        rcv_nxt: SeqNum,
+        seq: SeqNum,
+        chunk: Chunk,
+        pool: &mut Pool,
+    ) -> Inserted {
+        debug_assert!(seq.after(rcv_nxt), "text in order is not kept here");
+        self.note_recent(seq);
+        let end = seq + chunk.len() as u32;
+        let mut inserted = Inserted::default();
+        let mut from = seq;
+        let mut at = self
+            .pieces
+            .partition_point(|piece| piece.end().at_or_before(seq));
+        let mut new = Vec::new();
+        while from.before(end) {
+            let (gap_end, held_end) = match self.pieces.get(at) {
+                Some(piece) if piece.seq.before(end) => (piece.seq.max(from), piece.end().min(end)),
+                _ => (end, end),
+            };
+            if from.before(gap_end) {
+                new.push((from, gap_end));
+            }
+            if gap_end.before(held_end) {
+                inserted.duplicate.get_or_insert((gap_end, held_end));
+            }
+            from = held_end.max(gap_end);
+            at += 1;
+        }
+        self.keep(seq, chunk, &new, pool, &mut inserted);
+        inserted
+    }
+
+    /// Puts the new ranges of a chunk in their places. The last one keeps the chunk itself.
+    fn keep(
+        &mut self,
+        seq: SeqNum,
+        mut chunk: Chunk,
+        new: &[(SeqNum, SeqNum)],
+        pool: &mut Pool,
+        inserted: &mut Inserted,
+    ) {
+        let Some(((left, right), others)) = new.split_last() else {
+            pool.free(chunk);
+            return;
+        };
+        for (from, to) in others {
+            let range = seq.distance_to(*from) as usize..seq.distance_to(*to) as usize;
+            match copy_of(&chunk.as_slice()[range], pool) {
+                Some(copy) => self.place(*from, copy, inserted),
+                None => inserted.refused = true,
+            }
+        }
+        chunk.truncate(seq.distance_to(*right) as usize);
+        chunk.trim_front(seq.distance_to(*left) as usize);
+        if chunk.len() * WASTE < chunk.capacity() {
+            if let Some(copy) = copy_of(chunk.as_slice(), pool) {
+                pool.free(core::mem::replace(&mut chunk, copy));
+            }
+        }
+        self.place(*left, chunk, inserted);
+    }
+
+    fn place(&mut self, seq: SeqNum, chunk: Chunk, inserted: &mut Inserted) {
+        inserted.new_bytes += chunk.len();
+        self.bytes += chunk.len();
+        let at = self.pieces.partition_point(|piece| piece.seq.before(seq));
+        self.pieces.insert(at, Piece { seq, chunk });
+    }
+
+    fn note_recent(&mut self, seq: SeqNum) {
+        self.recent.truncate(RECENT - 1);
+        self.recent.insert(0, seq);
+    }
+
+    /// A FIN above the gap stands at `seq`.
+    pub(crate) fn fin(&mut self, seq: SeqNum) {
+        self.fin.get_or_insert(seq);
+    }
+
+    /// Where a FIN stands.
+    pub(crate) fn fin_at(&self) -> Option<SeqNum> {
+        self.fin
+    }
+
+    /// The next text in order, cut against what came meanwhile; call it until `None`.
+    pub(crate) fn pop_ready(&mut self, rcv_nxt: SeqNum, pool: &mut Pool) -> Option<Chunk> {
+        while let Some(first) = self.pieces.first() {
+            if first.seq.after(rcv_nxt) {
+                return None;
+            }
+            let mut piece = self.pieces.remove(0);
+            self.bytes -= piece.chunk.len();
+            self.forget_when_empty();
+            let end = piece.end();
+            if end.at_or_before(rcv_nxt) {
+                pool.free(piece.chunk);
+                continue;
+            }
+            piece
+                .chunk
+                .trim_front(piece.seq.distance_to(rcv_nxt) as usize);
+            return Some(piece.chunk);
+        }
+        None
+    }
+
+    fn forget_when_empty(&mut self) {
+        if self.pieces.is_empty() {
+            self.pieces = Vec::new();
+            self.recent = Vec::new();
+        }
+    }
+
+    /// Up to `max` blocks: the one with the newest segment first, then those reported before.
+    /// covers: 2018-4, 2018-5, 2018-6
+    pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        for seq in &self.recent {
+            if blocks.len() >= max {
+                break;
+            }
+            let Some(block) = self.block_around(*seq) else {
+                continue;
+            };
+            if !blocks.iter().any(|known| known == block) {
+                blocks.push(block);
+            }
+        }
+        blocks
+    }
+
+    /// The run of adjacent pieces that contains `seq`.
+    fn block_around(&self, seq: SeqNum) -> Option<SackBlock> {
+        let at = self
+            .pieces
+            .partition_point(|piece| piece.end().at_or_before(seq));
+        let piece = self
+            .pieces
+            .get(at)
+            .filter(|piece| piece.seq.at_or_before(seq))?;
+        let (mut left, mut right) = (piece.seq, piece.end());
+        for before in self.pieces[..at].iter().rev() {
+            if before.end() != left {
+                break;
+            }
+            left = before.seq;
+        }
+        for after in &self.pieces[at + 1..] {
+            if after.seq != right {
+                break;
+            }
+            right = after.end();
+        }
+        SackBlock::new(left, right)
+    }
+
+    /// Nothing is kept, not even a FIN.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.fin.is_none()
+    }
+
+    /// Octets kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Pieces kept: what the limit counts.
+    pub(crate) fn ranges(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Drops everything.
+    pub(crate) fn discard(&mut self, pool: &mut Pool) {
+        for piece in core::mem::take(self).pieces {
+            pool.free(piece.chunk);
+        }
+    }
+}
+
+fn copy_of(octets: &[u8], pool: &mut Pool) -> Option<Chunk> {
+    let mut copy = pool.alloc(octets.len())?;
+    copy.extend_from(octets);
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    const START: u32 = u32::MAX - 500;
+
+    fn chunk(pool: &mut Pool, octets: &[u8]) -> Chunk {
+        let mut chunk = pool.alloc_frame(2048);
+        chunk.extend_from(octets);
+        chunk
+    }
+
+    fn insert(r: &mut Reassembly, pool: &mut Pool, at: u32, octets: &[u8]) -> Inserted {
+        let nxt = SeqNum::new(0);
+        let text = chunk(pool, octets);
+        r.insert(nxt, SeqNum::new(at), text, pool)
+    }
+
+    fn blocks(r: &Reassembly, max: usize) -> Vec<(u32, u32)> {
+        r.sack_blocks(max)
+            .iter()
+            .map(|b| (b.left.raw(), b.right.raw()))
+            .collect()
+    }
+
+    /// covers: 2018-4, 2018-6
+    #[test]
+    fn the_newest_segment_is_reported_first() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 20));
+        insert(&mut r, &mut pool, 100, &[1; 10]);
+        insert(&mut r, &mut pool, 300, &[1; 10]);
+        insert(&mut r, &mut pool, 200, &[1; 10]);
+        assert_eq!(blocks(&r, 4), [(200, 210), (300, 310), (100, 110)]);
+        insert(&mut r, &mut pool, 110, &[1; 10]);
+        assert_eq!(blocks(&r, 2), [(100, 120), (200, 210)]);
+    }
+
+    /// covers: AB-40, 2883-2, ATT-16
+    #[test]
+    fn the_first_copy_wins_and_the_overlap_is_reported() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 20));
+        insert(&mut r, &mut pool, 10, b"aaaa");
+        let inserted = insert(&mut r, &mut pool, 8, b"bbbbbbbb");
+        assert_eq!(inserted.new_bytes, 4);
+        assert_eq!(inserted.duplicate, Some((SeqNum::new(10), SeqNum::new(14))));
+        let mut text = Vec::new();
+        let mut nxt = SeqNum::new(8);
+        while let Some(chunk) = r.pop_ready(nxt, &mut pool) {
+            text.extend_from_slice(chunk.as_slice());
+            nxt += chunk.len() as u32;
+            pool.free(chunk);
+        }
+        assert_eq!(text, b"bbaaaabb");
+        assert!(r.is_empty());
+        assert_eq!(pool.in_use(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_map_of_octets(
+            segments in prop::collection::vec((1u32..900, 1usize..200, any::<u8>()), 1..60),
+        ) {
+            let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 24));
+            let nxt = SeqNum::new(START);
+            let mut model = vec![None; 1200];
+            for (at, len, octet) in segments {
+                let text = chunk(&mut pool, &vec![octet; len]);
+                let inserted = r.insert(nxt, nxt + at, text, &mut pool);
+                let mut new = 0;
+                for slot in &mut model[at as usize..at as usize + len] {
+                    if slot.is_none() {
+                        *slot = Some(octet);
+                        new += 1;
+                    }
+                }
+                prop_assert_eq!(inserted.new_bytes, new);
+                prop_assert_eq!(inserted.duplicate.is_some(), new < len);
+                let first = r.sack_blocks(1).as_slice()[0];
+                prop_assert!(first.left.at_or_before(nxt + at) && first.right.at_or_after(nxt + at + len as u32));
+            }
+            prop_assert_eq!(r.bytes(), model.iter().flatten().count());
+            // The octets that stand first arrive, and with them whatever they reach.
+            let gap = model.iter().position(Option::is_some).expect("at least one segment");
+            let mut at = gap;
+            while let Some(chunk) = r.pop_ready(nxt + at as u32, &mut pool) {
+                for octet in chunk.as_slice() {
+                    prop_assert_eq!(model[at], Some(*octet));
+                    at += 1;
+                }
+                pool.free(chunk);
+            }
+            prop_assert_eq!(model[at], None);
+            r.discard(&mut pool);
+            prop_assert_eq!(pool.in_use(), 0);
+        }
+    }
+}

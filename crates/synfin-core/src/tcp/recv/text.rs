@@ -1,0 +1,135 @@
+//! Taking text: the seventh and eighth check of RFC 9293 section 3.10.7.4.
+
+use synfin_wire::{SackBlock, SeqNum};
+
+use crate::buffer::{Chunk, Pressure};
+use crate::counters::DropReason;
+use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::recv::delayed_ack;
+use crate::tcp::segment::Arrival;
+use crate::trace::AckReason;
+
+/// Takes the text of an acceptable, trimmed segment. In order it becomes readable, with whatever
+/// it joins; above a gap it is kept and reported. covers: ST-403, ST-404, 9293-SHLD-31, 2525-5
+pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) {
+    let seq = arrival.seg.seq;
+    let Some(text) = arrival.text.take() else {
+        return;
+    };
+    if c.marks.has(Marks::READ_SHUTDOWN) {
+        discard(c, cx, seq, text);
+    } else if cx.pool.pressure() == Pressure::Hard {
+        // The edge that was promised stays; the peer will send it again.
+        cx.pool.free(text);
+        cx.drop(c.cold.flow, DropReason::NoMemory);
+        arrival.seg.flags = arrival.seg.flags.without(synfin_wire::Flags::FIN);
+        c.active().recv.owe_dup_ack(None);
+    } else if seq == c.rcv.nxt {
+        append(c, cx, text);
+    } else {
+        keep_out_of_order(c, cx, seq, text);
+    }
+}
+
+/// covers: ST-424 (after shutdown of reading text is acknowledged and thrown away)
+fn discard(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
+    let len = text.len() as u32;
+    cx.pool.free(text);
+    cx.drop(c.cold.flow, DropReason::ReadShutdown);
+    if seq == c.rcv.nxt {
+        c.rcv.nxt += len;
+        delayed_ack::on_text(c, cx, len);
+    } else {
+        c.active().recv.owe_dup_ack(None);
+    }
+}
+
+/// covers: 5681-23, 7323-16, BUG-10
+fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
+    let len = text.len() as u32;
+    let mut taken = len;
+    let mut nxt = c.rcv.nxt + len;
+    let recv = &mut c.active().recv;
+    let had_gap = !recv.out_of_order.is_empty();
+    recv.queue.push_chunk_or_coalesce(&mut cx.pool, text);
+    while let Some(chunk) = recv.out_of_order.pop_ready(nxt, &mut cx.pool) {
+        nxt += chunk.len() as u32;
+        taken += chunk.len() as u32;
+        recv.queue.push_chunk_or_coalesce(&mut cx.pool, chunk);
+    }
+    c.rcv.nxt = nxt;
+    c.cold.stats.octets_received += u64::from(taken);
+    cx.counters.octets_received += u64::from(taken);
+    if had_gap {
+        c.ack_now(AckReason::GapFilled);
+    } else {
+        delayed_ack::on_text(c, cx, len);
+    }
+    c.raise_readable();
+}
+
+/// covers: 5681-22, 5681-24, 9293-MAY-13, 2883-3
+fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
+    let nxt = c.rcv.nxt;
+    let limit = cx.config.limits.out_of_order_ranges;
+    let flow = c.cold.flow;
+    let recv = &mut c.active().recv;
+    if recv.out_of_order.ranges() >= usize::from(limit) {
+        cx.pool.free(text);
+        recv.owe_dup_ack(None);
+        cx.drop(flow, DropReason::ReassemblyLimit);
+        return;
+    }
+    let inserted = recv.out_of_order.insert(nxt, seq, text, &mut cx.pool);
+    let dsack = inserted
+        .duplicate
+        .and_then(|(left, right)| SackBlock::new(left, right));
+    recv.owe_dup_ack(dsack);
+    cx.counters.ofo_queue += 1;
+    cx.counters.dsack_ofo_sent += u64::from(dsack.is_some());
+    if inserted.refused {
+        cx.drop(flow, DropReason::NoMemory);
+    }
+    c.cold.ack_reason = AckReason::OutOfOrder;
+}
+
+/// The eighth check: a FIN counts when all text before it is there.
+/// covers: EV-13, ST-410, ST-411, AB-15, BUG-11, 2525-15
+pub(crate) fn take_fin(c: &mut Connection, cx: &mut Context, arrival: &Arrival) -> bool {
+    if c.marks.has(Marks::PEER_FIN) {
+        return false;
+    }
+    if arrival.seg.fin() {
+        let fin_at = arrival.seg.seq + arrival.seg.text_len;
+        if fin_at.after(c.rcv.nxt) {
+            c.active().recv.out_of_order.fin(fin_at);
+            if arrival.seg.text_len == 0 {
+                c.active().recv.owe_dup_ack(None);
+                c.cold.ack_reason = AckReason::OutOfOrder;
+            }
+            return false;
+        }
+    } else {
+        let waiting = c
+            .active
+            .as_ref()
+            .and_then(|active| active.recv.out_of_order.fin_at());
+        if waiting != Some(c.rcv.nxt) {
+            return false;
+        }
+    }
+    accept_fin(c, cx);
+    true
+}
+
+fn accept_fin(c: &mut Connection, cx: &mut Context) {
+    c.rcv.nxt += 1;
+    c.rcv.edge = c.rcv.edge.max(c.rcv.nxt);
+    c.marks.set(Marks::PEER_FIN);
+    if let Some(active) = &mut c.active {
+        active.recv.discard_out_of_order(&mut cx.pool);
+    }
+    c.ack_now(AckReason::Fin);
+    c.raise_readable();
+    c.raise(Events::PEER_FINISHED);
+}

@@ -1,0 +1,70 @@
+//! The window we offer (RFC 9293 section 3.8.6.2.2, RFC 7323 section 2.3): its right edge moves
+//! right in steps worth a segment, and never left.
+
+use crate::tcp::connection::{Connection, Context, Marks, Shift};
+
+/// The largest receive buffer whose window a connection's shift must be able to tell; it gives
+/// the shift of 8 that is usual today.
+pub(crate) const SCALED_FOR: u32 = 15 * 1024 * 1024;
+
+/// The shift we offer for a receive buffer. covers: C-12
+pub(crate) fn shift_for(recv_buffer: u32) -> Shift {
+    let largest = recv_buffer.max(SCALED_FOR);
+    let mut shift = 0;
+    while shift < 14 && (largest >> shift) > u32::from(u16::MAX) {
+        shift += 1;
+    }
+    Shift::new(shift)
+}
+
+/// Octets that may wait to be read, less what does.
+fn free(c: &Connection, cx: &Context) -> u32 {
+    let unread = c
+        .active
+        .as_ref()
+        .map_or(0, |active| active.recv.queue.len() as u32);
+    c.options(&cx.config).recv_buffer.saturating_sub(unread)
+}
+
+/// The step in which the window grows. covers: 9293-MUST-39
+fn step(c: &Connection, cx: &Context) -> u32 {
+    u32::from(c.cold.own_mss).min(c.options(&cx.config).recv_buffer / 2)
+}
+
+/// Moves the edge as far as silly-window avoidance lets it, and tells the window field.
+/// covers: 9293-SHLD-14, 7323-3, 7323-4, 7323-6, 9293-U7
+pub(crate) fn advertise(c: &mut Connection, cx: &Context, syn: bool) -> u16 {
+    let free = free(c, cx);
+    if syn {
+        let field = free.min(u32::from(u16::MAX));
+        let edge = c.rcv.nxt + field;
+        c.rcv.edge = c.rcv.edge.max(edge);
+        return field as u16;
+    }
+    let shift = c.shifts.rcv();
+    let unit = 1u32 << shift.get();
+    let most = free.min(u32::from(u16::MAX) << shift.get());
+    let mut wnd = c.rcv.wnd();
+    if most >= wnd.saturating_add(step(c, cx)) {
+        wnd = most / unit * unit;
+    }
+    // A window that is no multiple of the unit is rounded up while the buffer allows, so that the
+    // edge the peer sees does not move left.
+    let rounded = wnd.next_multiple_of(unit);
+    let wnd = if rounded <= most { rounded } else { wnd };
+    c.rcv.edge = c.rcv.edge.max(c.rcv.nxt + wnd);
+    (wnd >> shift.get()).min(u32::from(u16::MAX)) as u16
+}
+
+/// The application has read: whether the peer should hear of the room now.
+/// covers: 9293-MUST-39, BUG-6
+pub(crate) fn is_update_due(c: &Connection, cx: &Context) -> bool {
+    if !c.state.can_receive_text() || c.marks.has(Marks::OFF_WIRE) {
+        return false;
+    }
+    let wnd = c.rcv.wnd();
+    let gain = free(c, cx).saturating_sub(wnd);
+    let step = step(c, cx);
+    let buffer = c.options(&cx.config).recv_buffer;
+    gain >= step && (wnd < 2 * step || gain >= buffer / 4)
+}

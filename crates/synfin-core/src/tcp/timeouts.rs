@@ -1,0 +1,83 @@
+//! TIMEOUTS (RFC 9293 section 3.10.8): what each deadline of a connection does.
+
+use crate::event::CloseReason;
+use crate::state::{Cause, State};
+use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::recovery::rto;
+use crate::tcp::recv::delayed_ack;
+use crate::tcp::reset::reset_connection;
+use crate::tcp::send::{keep_alive, persist};
+use crate::time::Instant;
+use crate::trace::{ResetReason, TimerKind, TraceEvent};
+
+/// Does what is due at `cx.now`; what is not due stays as it is.
+pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
+    let now = cx.now;
+    let due = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+    let deadlines = c
+        .active
+        .as_ref()
+        .map(|active| active.deadlines)
+        .unwrap_or_default();
+    // In this order: what ends the connection first.
+    if due(deadlines.user_timeout) {
+        rto::on_user_timeout(c, cx);
+    }
+    if due(c.cold.coarse.leave) && !c.marks.has(Marks::OFF_WIRE) {
+        on_leave_expiry(c, cx);
+    }
+    if due(deadlines.retransmit) && !c.marks.has(Marks::OFF_WIRE) {
+        rto::on_expiry(c, cx);
+    }
+    if due(deadlines.persist) && !c.marks.has(Marks::OFF_WIRE) {
+        persist::on_expiry(c, cx);
+    }
+    if due(deadlines.delayed_ack) && !c.marks.has(Marks::OFF_WIRE) {
+        delayed_ack::on_expiry(c, cx);
+    }
+    if due(c.cold.coarse.keep_alive) && !c.marks.has(Marks::OFF_WIRE) {
+        keep_alive::on_expiry(c, cx);
+    }
+}
+
+/// The earliest coarse deadline.
+pub(crate) fn coarse_deadline(c: &Connection) -> Option<Instant> {
+    [c.cold.coarse.keep_alive, c.cold.coarse.leave]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+/// FIN-WAIT-2 of a connection whose application has left ends by itself. covers: DEC-9, C-17,
+/// AB-24, ST-501
+pub(crate) fn arm_fin_wait_2(c: &mut Connection, cx: &mut Context) {
+    if c.state != State::FinWait2 || !c.is_orphan() || c.marks.has(Marks::OFF_WIRE) {
+        return;
+    }
+    let was = c.cold.coarse.leave;
+    let deadline = cx.now + cx.config.tcp.patience.fin_wait_2;
+    // A time to linger that ends earlier stays.
+    let is = was.map_or(deadline, |linger| linger.min(deadline));
+    c.cold.coarse.leave = Some(is);
+    c.trace_timer(cx, TimerKind::FinWait2, was, Some(is));
+}
+
+/// covers: ST-604, AB-23, AB-24
+fn on_leave_expiry(c: &mut Connection, cx: &mut Context) {
+    c.cold.coarse.leave = None;
+    let fin_wait_2 = c.state == State::FinWait2;
+    let timer = if fin_wait_2 {
+        TimerKind::FinWait2
+    } else {
+        TimerKind::Linger
+    };
+    if cx.tracer.is_on() {
+        cx.trace(c.cold.flow, TraceEvent::TimerFired { timer, attempt: 1 });
+    }
+    if fin_wait_2 {
+        c.leave_wire(cx, Some(Cause::Expired), CloseReason::FinWait2Timeout);
+    } else {
+        reset_connection(c, ResetReason::LingerExpired);
+        c.leave_wire(cx, Some(Cause::Expired), CloseReason::Aborted);
+    }
+}

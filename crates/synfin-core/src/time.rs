@@ -1,0 +1,106 @@
+//! Time as the engine sees it: instants that are given in, never read.
+
+use core::num::NonZeroU64;
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+/// A point on the clock of whoever drives the stack, in nanoseconds since an origin of its
+/// choice. Never 0, so that an `Option<Instant>` is no larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(NonZeroU64);
+
+impl Instant {
+    /// The earliest instant.
+    pub const START: Self = Self(NonZeroU64::MIN);
+
+    /// From nanoseconds; 0 counts as 1.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        match NonZeroU64::new(nanos) {
+            Some(nanos) => Self(nanos),
+            None => Self::START,
+        }
+    }
+
+    /// Nanoseconds since the origin.
+    pub const fn as_nanos(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Whole microseconds since the origin.
+    pub const fn micros(self) -> u64 {
+        self.0.get() / 1_000
+    }
+
+    /// Whole milliseconds since the origin.
+    pub const fn millis(self) -> u64 {
+        self.0.get() / 1_000_000
+    }
+
+    /// How long after `earlier`; zero if it is not.
+    pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at the end of time, 584 years after the origin.
+    fn add(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at [`Instant::START`].
+    fn sub(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self::from_nanos(self.0.get().saturating_sub(nanos))
+    }
+}
+
+/// Milliseconds, wrapping after 49.7 days: for ages that are kept by the million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick(u32);
+
+impl Tick {
+    pub(crate) const fn of(instant: Instant) -> Self {
+        Self(instant.millis() as u32)
+    }
+
+    /// Milliseconds from `earlier` until here.
+    pub(crate) const fn since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
+    }
+
+    pub(crate) const fn raw(self) -> u32 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates() {
+        let at = Instant::from_nanos(5);
+        assert_eq!(at - Duration::from_secs(1), Instant::START);
+        assert_eq!((at + Duration::MAX).as_nanos(), u64::MAX);
+        assert_eq!(
+            at.saturating_duration_since(at + Duration::from_nanos(1)),
+            Duration::ZERO
+        );
+        assert_eq!(core::mem::size_of::<Option<Instant>>(), 8);
+    }
+
+    #[test]
+    fn ticks_wrap() {
+        let early = Tick::of(Instant::from_nanos(u64::from(u32::MAX) * 1_000_000));
+        let late = Tick::of(Instant::from_nanos((u64::from(u32::MAX) + 3) * 1_000_000));
+        assert_eq!(late.since(early), 3);
+    }
+}
