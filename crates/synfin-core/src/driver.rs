@@ -139,6 +139,34 @@ pub trait Device {
     }
 }
 
+macro_rules! forward_device {
+    ($($owner:ty),+) => {
+        $(impl<D: Device + ?Sized> Device for $owner {
+            fn caps(&self) -> DeviceCaps {
+                (**self).caps()
+            }
+
+            fn receive(&mut self, now: Instant, frame: &mut Frame) -> bool {
+                (**self).receive(now, frame)
+            }
+
+            fn can_transmit(&mut self, now: Instant) -> bool {
+                (**self).can_transmit(now)
+            }
+
+            fn transmit(&mut self, now: Instant, frame: &Transmit<'_>) -> TransmitOutcome {
+                (**self).transmit(now, frame)
+            }
+
+            fn poll_timeout(&self) -> Option<Instant> {
+                (**self).poll_timeout()
+            }
+        })+
+    };
+}
+
+forward_device!(&mut D, alloc::boxed::Box<D>);
+
 /// Which way a captured frame went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -180,7 +208,10 @@ pub fn turn<D: Device + ?Sized>(
         application(stack, event);
     }
     transmit(stack, id, device, now);
-    stack.poll_timeout()
+    [stack.poll_timeout(), device.poll_timeout()]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// Takes up to [`BATCH`] frames from the device into the stack; tells whether there may be more.

@@ -63,6 +63,13 @@ impl Memory {
     }
 }
 
+impl Default for Memory {
+    /// At most 1 GiB.
+    fn default() -> Self {
+        Self::new(1 << 30)
+    }
+}
+
 /// One shard of the engine: no I/O, no clock; frames and instants go in, frames and events come
 /// out.
 pub struct Stack {
@@ -78,6 +85,8 @@ pub struct Stack {
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
+    /// Connections whose SEND found no memory.
+    memory_waiters: VecDeque<SlotId>,
     totals: Totals,
     orphans: u32,
     next_port: u32,
@@ -152,6 +161,7 @@ impl Stack {
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),
+            memory_waiters: VecDeque::new(),
             totals: Totals::default(),
             orphans: 0,
             next_port: 0,
@@ -190,6 +200,7 @@ impl Stack {
             self.end_time_wait(id, crate::state::Cause::TwoMsl);
         }
         self.run_loopback();
+        self.serve_memory_waiters();
     }
 
     /// The next instant at which something is due; `None` when only frames and calls can change

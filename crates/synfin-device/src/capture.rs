@@ -78,6 +78,10 @@ impl<D: Device, S: CaptureSink> Device for Capture<D, S> {
             .frame(now, Direction::Out, &self.buffer, frame.trace);
         self.device.transmit(now, frame)
     }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.device.poll_timeout()
+    }
 }
 
 #[cfg(unix)]

@@ -89,14 +89,6 @@ impl<D: Device> Fault<D> {
         self.device
     }
 
-    /// When a frame that is held back passes at the latest, so that a driver looks again then.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.inbound.deadline(), self.outbound.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
     /// Sends what is due of the frames that were held back.
     fn flush(&mut self, now: Instant) {
         while self.outbound.is_due(now) && self.device.can_transmit(now) {
@@ -174,6 +166,18 @@ impl<D: Device> Device for Fault<D> {
         };
         self.flush(now);
         outcome
+    }
+
+    /// When a frame that is held back passes at the latest.
+    fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.inbound.deadline(),
+            self.outbound.deadline(),
+            self.device.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 

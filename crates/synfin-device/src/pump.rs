@@ -99,20 +99,21 @@ impl<D: Device + AsFd> Pump<D> {
         stack: &mut Stack,
         application: impl FnMut(&mut Stack, Event),
     ) -> Option<Instant> {
-        turn(
+        let deadline = turn(
             stack,
             self.id,
             &mut self.device,
             self.clock.now(),
             application,
-        )
+        );
+        earlier(deadline, self.device.poll_timeout())
     }
 
     /// Sends what the stack has because of calls that were made outside of a step. Returns when
     /// the next step is due at the latest.
     pub fn flush(&mut self, stack: &mut Stack) -> Option<Instant> {
         transmit(stack, self.id, &mut self.device, self.clock.now());
-        stack.poll_timeout()
+        earlier(stack.poll_timeout(), self.device.poll_timeout())
     }
 
     /// Waits for a frame, for `deadline`, or until one of `others` can be read.
@@ -123,4 +124,8 @@ impl<D: Device + AsFd> Pump<D> {
         let timeout = deadline.map(|deadline| self.clock.until(deadline));
         sys::wait_readable(&fds, timeout).map(drop)
     }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
 }

@@ -37,7 +37,12 @@ impl ChunkList {
             data = &data[n..];
         }
         while !data.is_empty() {
-            let Some(mut chunk) = pool.alloc(self.next_size(data.len())) else {
+            let best = self.next_size(data.len());
+            // Near the end of the budget smaller chunks still fit.
+            let chunk = [best, MEDIUM.min(best), SMALL]
+                .into_iter()
+                .find_map(|size| pool.alloc(size));
+            let Some(mut chunk) = chunk else {
                 break;
             };
             let n = chunk.extend_from(data);

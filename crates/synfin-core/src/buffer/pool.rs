@@ -94,6 +94,11 @@ impl Pool {
         self.in_use
     }
 
+    /// At least the smallest chunk is left.
+    pub(crate) fn has_room(&self) -> bool {
+        self.in_use + CLASSES[0] <= self.limit
+    }
+
     pub(crate) fn pressure(&self) -> Pressure {
         if self.in_use > self.limit / 16 * 15 {
             Pressure::Hard

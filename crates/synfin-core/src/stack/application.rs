@@ -504,6 +504,7 @@ impl Stack {
             .expect("a ConnMut exists only for a live handle");
         let result = act(c, &mut self.cx);
         self.settle(id);
+        self.serve_memory_waiters();
         result
     }
 }
@@ -645,7 +646,8 @@ impl Conn<'_> {
             .as_ref()
             .map_or(0, |active| active.send.queue.len());
         let closed = self.c.marks.has(Marks::OFF_WIRE) || self.c.marks.has(Marks::FIN_QUEUED);
-        closed || queued < self.c.options(&self.cx.config).send_buffer as usize
+        let room = queued < self.c.options(&self.cx.config).send_buffer as usize;
+        closed || (room && self.cx.pool.has_room())
     }
 
     /// Everything that was sent, our FIN included, is acknowledged.

@@ -97,13 +97,14 @@ impl Stack {
                 Place::HalfOpen(index) => self.plan_half_open(index),
                 Place::TimeWait(_) => None,
             };
+            let state = self.devices.get_mut(device.index())?.as_mut()?;
             if plan.is_some() {
+                state.count_turn();
                 return plan;
             }
             // It has nothing more to say.
-            if let Some(Some(state)) = self.devices.get_mut(device.index()) {
-                state.ready.pop_front();
-            }
+            state.ready.pop_front();
+            state.served = 0;
             if let Place::Conn(index) = flow.place() {
                 self.leave_ready_queue(index);
             }

@@ -38,6 +38,7 @@ impl Stack {
         for frame in frames.drain() {
             self.handle_packet(device, frame.chunk);
         }
+        self.serve_memory_waiters();
     }
 
     pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk) {

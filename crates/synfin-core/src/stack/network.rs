@@ -22,6 +22,22 @@ pub(super) struct DeviceState {
     pub(super) caps: DeviceCaps,
     /// Flows that have something to send here, each at most once.
     pub(super) ready: VecDeque<FlowRef>,
+    /// Segments that the first of them has sent in its turn.
+    pub(super) served: u32,
+}
+
+/// Segments that a flow may send before the next one has its turn.
+const TURN: u32 = 16;
+
+impl DeviceState {
+    /// One more segment of the first flow; after its turn it goes to the end of the queue.
+    pub(super) fn count_turn(&mut self) {
+        self.served += 1;
+        if self.served >= TURN {
+            self.served = 0;
+            self.ready.rotate_left(1);
+        }
+    }
 }
 
 /// The largest packet on the way through the stack itself.
@@ -46,6 +62,7 @@ impl Stack {
         let state = DeviceState {
             caps,
             ready: VecDeque::new(),
+            served: 0,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());

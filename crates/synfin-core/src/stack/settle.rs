@@ -1,6 +1,7 @@
 //! After anything touched a connection: what it owes goes to the queues, its deadlines to the
 //! wheels, its memory back; and when it is over, it leaves the tables.
 
+use crate::buffer::Pressure;
 use crate::demux::{FlowKey, Place};
 use crate::event::ConnId;
 use crate::slab::SlotId;
@@ -45,6 +46,7 @@ impl Stack {
             persist::rearm(c, &mut self.cx);
             self.recount(id);
         }
+        self.queue_for_memory(id);
         self.queue_events(id);
         self.file_deadlines(id);
         let Some(c) = self.tables.conns.get_mut(id) else {
@@ -176,6 +178,31 @@ impl Stack {
         if !c.cold.events.is_empty() && !c.marks.has(Marks::EVENT_QUEUED) {
             c.marks.set(Marks::EVENT_QUEUED);
             self.events.push_back(EventSource::Conn(id));
+        }
+    }
+
+    fn queue_for_memory(&mut self, id: SlotId) {
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        if c.marks.take(Marks::WANT_MEMORY) && !c.marks.has(Marks::MEMORY_QUEUED) {
+            c.marks.set(Marks::MEMORY_QUEUED);
+            self.memory_waiters.push_back(id);
+        }
+    }
+
+    /// Tells those whose SEND found no memory that there is some again.
+    pub(super) fn serve_memory_waiters(&mut self) {
+        while !self.memory_waiters.is_empty() && self.cx.pool.pressure() == Pressure::None {
+            let Some(id) = self.memory_waiters.pop_front() else {
+                return;
+            };
+            let Some(c) = self.tables.conns.get_mut(id) else {
+                continue;
+            };
+            c.marks.clear(Marks::MEMORY_QUEUED);
+            c.raise_writable();
+            self.queue_events(id);
         }
     }
 

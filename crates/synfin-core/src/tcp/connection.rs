@@ -194,6 +194,10 @@ bits! {
         PEER_FIN = 19,
         /// The wire state is gone; only the handle is left.
         OFF_WIRE = 20,
+        /// The last `send` found no memory.
+        WANT_MEMORY = 21,
+        /// The connection stands in the queue of those who wait for memory.
+        MEMORY_QUEUED = 22,
         /// Keep-alive is on.
         KEEP_ALIVE = 24,
         /// The handshake needed a retransmitted SYN (6298-16).

@@ -41,11 +41,13 @@ pub(crate) fn send(
     let queue = &mut c.active().send.queue;
     let mut room = limit.saturating_sub(queue.len());
     let mut queued = 0;
+    let mut out_of_memory = false;
     for piece in data {
         let part = &piece[..piece.len().min(room)];
         let taken = queue.append_copy(&mut cx.pool, part);
         queued += taken;
         room -= taken;
+        out_of_memory |= taken < part.len();
         if taken < piece.len() {
             break;
         }
@@ -53,6 +55,9 @@ pub(crate) fn send(
     cx.counters.octets_sent += queued as u64;
     if queued < offered {
         c.marks.set(Marks::WANT_WRITE);
+    }
+    if out_of_memory {
+        c.marks.set(Marks::WANT_MEMORY);
     }
     if queued > 0 && cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Call(UserCall::Send(queued as u32)));
