@@ -1,0 +1,73 @@
+//! Text on its way: lost, late, or not wanted yet.
+
+use crate::demo::program::Step::*;
+use crate::demo::scene::Fault::{Delay, Lose};
+use crate::demo::scene::{Host, Kind, Scene, Segment};
+
+pub(super) const SCENES: &[Scene] = &[
+    Scene {
+        name: "fast-retransmit",
+        title: "One lost segment, found by duplicate ACKs",
+        look: &[
+            "What follows the lost segment makes the client repeat its ACK, with SACK blocks",
+            "for what it has. The third duplicate makes the server retransmit at once, and",
+            "halves its congestion window.",
+        ],
+        faults: &[Lose(Segment::of_server(Kind::Text, 4))],
+        bytes: 30_000,
+        next: ["rto", "out-of-order", "fast-retransmit --svg x.svg"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "rto",
+        title: "A lost answer, and its retransmission lost too",
+        look: &[
+            "Nothing follows that could be acknowledged in duplicate, so only the timer",
+            "finds it. After the second loss it waits twice as long (RFC 6298).",
+        ],
+        faults: &[
+            Lose(Segment::of_server(Kind::Text, 1)),
+            Lose(Segment::of_server(Kind::Text, 2)),
+        ],
+        next: ["fast-retransmit", "peer-crash", "rto --rtt 300"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "zero-window",
+        title: "The client does not read: the window closes",
+        look: &[
+            "The server stops when the client's buffer is full, and asks with probes, each",
+            "after a longer wait, whether there is room. After 3 s the client reads, and",
+            "the window opens again.",
+        ],
+        client: &[&[
+            Connect(40001, 80),
+            Established,
+            Request(""),
+            At(3000),
+            ReadAnswer,
+            Close,
+        ]],
+        tune: |host, config| {
+            if host == Host::Client {
+                config.socket.recv_buffer = 8192;
+            }
+        },
+        bytes: 20_000,
+        next: ["fast-retransmit", "keep-alive", "zero-window --json"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "out-of-order",
+        title: "One segment comes late",
+        look: &[
+            "The client keeps what came too early and says so with SACK. Two duplicate ACKs",
+            "are no sign of loss yet: nothing is retransmitted, and the late segment closes",
+            "the gap.",
+        ],
+        faults: &[Delay(Segment::of_server(Kind::Text, 3), 3)],
+        bytes: 10_000,
+        next: ["fast-retransmit", "rto", "out-of-order --rtt 10"],
+        ..Scene::PLAIN
+    },
+];

@@ -1,0 +1,111 @@
+//! The page that lists a directory.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stands in a path segment as it is (RFC 3986 section 2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The page for `directory`, which the request named `path`. Directories come first, then files,
+/// each by name; names that are not UTF-8 cannot be asked for and are left out.
+pub(crate) fn page(directory: &Path, path: &str) -> io::Result<String> {
+    let mut entries = Vec::new();
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        // A link that leads nowhere is not shown.
+        let Ok(metadata) = entry.path().metadata() else {
+            continue;
+        };
+        entries.push((!metadata.is_dir(), name, metadata.len()));
+    }
+    entries.sort();
+
+    let shown = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let title = escaped(&shown);
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+         <body>\n<h1>{title}</h1>\n<table>\n"
+    );
+    if path != "/" {
+        page.push_str("<tr><td><a href=\"../\">../</a></td><td></td></tr>\n");
+    }
+    for (is_file, name, len) in &entries {
+        let slash = if *is_file { "" } else { "/" };
+        let size = if *is_file {
+            len.to_string()
+        } else {
+            String::new()
+        };
+        let link = utf8_percent_encode(name, SEGMENT);
+        let name = escaped(name);
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            page,
+            "<tr><td><a href=\"./{link}{slash}\">{name}{slash}</a></td>\
+             <td align=\"right\">{size}</td></tr>"
+        );
+    }
+    page.push_str("</table>\n</body>\n</html>\n");
+    Ok(page)
+}
+
+/// The text without meaning to HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn entries_are_sorted_and_escaped() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("b.txt"), "12345").expect("a file");
+        fs::write(dir.path().join("a <&>?.txt"), "").expect("a file");
+        fs::create_dir(dir.path().join("z")).expect("a directory");
+        let page = page(dir.path(), "/x%20y/").expect("it can be read");
+        let order: Vec<usize> = ["z/", "a &lt;&amp;&gt;?.txt", "b.txt"]
+            .iter()
+            .map(|name| page.find(&format!(">{name}</a>")).expect("it is listed"))
+            .collect();
+        assert!(order.is_sorted(), "{page}");
+        assert!(page.contains("href=\"./a%20%3C%26%3E%3F.txt\""), "{page}");
+        assert!(page.contains("<title>/x y/</title>"), "{page}");
+        assert!(page.contains("href=\"../\""), "{page}");
+        assert!(page.contains(">5</td>"), "{page}");
+    }
+
+    #[test]
+    fn the_root_has_no_parent() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(
+            !page(dir.path(), "/")
+                .expect("it can be read")
+                .contains("../")
+        );
+    }
+}
