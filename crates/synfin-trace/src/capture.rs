@@ -1,0 +1,90 @@
+//! The packets as pcapng, with the sender's reason and the packet's fate as a comment.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use pcap_file::pcapng::PcapNgWriter;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption,
+};
+use pcap_file::{DataLink, PcapError};
+
+use crate::packet::Packet;
+use crate::timeline::Timeline;
+use crate::words;
+
+/// Seconds from 1970-01-01 to 2000-01-01: where captures of virtual time begin, so that the same
+/// run gives the same octets.
+const EPOCH: u64 = 946_684_800;
+
+/// Octets of a packet that are kept.
+const SNAP_LEN: u32 = 262_144;
+
+/// Resolution of times: 10^-9 s.
+const NANOSECONDS: u8 = 9;
+
+/// Writes every packet of a timeline when it leaves its sender, on an interface with the sender's
+/// name. Lost packets are there too, and their comment says so. The clock starts at
+/// 2000-01-01.
+///
+/// # Errors
+/// Those of `to`.
+pub fn pcapng(timeline: &Timeline, to: impl Write) -> io::Result<()> {
+    let mut writer = PcapNgWriter::new(to).map_err(into_io)?;
+    for name in &timeline.ends {
+        let interface = InterfaceDescriptionBlock {
+            linktype: DataLink::RAW,
+            snaplen: SNAP_LEN,
+            options: vec![
+                InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
+                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+            ],
+        };
+        writer.write_pcapng_block(interface).map_err(into_io)?;
+    }
+    for packet in &timeline.packets {
+        write_packet(&mut writer, timeline, packet).map_err(into_io)?;
+    }
+    writer.into_inner().flush()
+}
+
+fn write_packet<W: Write>(
+    writer: &mut PcapNgWriter<W>,
+    timeline: &Timeline,
+    packet: &Packet,
+) -> Result<(), PcapError> {
+    let start = timeline.start.unwrap_or(synfin_core::Instant::START);
+    let comment = comment(packet);
+    let block = EnhancedPacketBlock {
+        interface_id: packet.from.0 as u32,
+        timestamp: Duration::from_secs(EPOCH) + packet.sent.saturating_duration_since(start),
+        original_len: packet.octets.len() as u32,
+        data: Cow::Borrowed(&packet.octets),
+        options: comment
+            .into_iter()
+            .map(|text| EnhancedPacketOption::Comment(Cow::Owned(text)))
+            .collect(),
+    };
+    writer.write_pcapng_block(block).map(drop)
+}
+
+fn comment(packet: &Packet) -> Option<String> {
+    let parts = [
+        packet.reason.map(words::send_reason),
+        packet
+            .copy_of
+            .map(|_| "duplicated by the network".to_owned()),
+        packet.lost().map(|why| format!("lost: {why}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn into_io(error: PcapError) -> io::Error {
+    match error {
+        PcapError::IoError(error) => error,
+        other => io::Error::other(other),
+    }
+}

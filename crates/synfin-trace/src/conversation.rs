@@ -1,0 +1,353 @@
+//! One pair of ports: its packets, and to each the changes of state that it caused.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use synfin_core::{
+    Cause, CloseReason, FlowId, FourTuple, Instant, SegmentRecord, State, TimerKind, TraceEvent,
+};
+
+use crate::mark::{Change, Lifeline, Mark, MarkKind};
+use crate::numbers::Origins;
+use crate::packet::Packet;
+use crate::timeline::{EndId, Entry, Happening, Timeline};
+
+/// Two ends that talk: the host that was named first stands left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PortPair {
+    /// The hosts.
+    pub ends: [EndId; 2],
+    /// Their addresses and ports.
+    pub addrs: [SocketAddr; 2],
+}
+
+/// A packet of a conversation.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    /// The packet.
+    pub packet: &'a Packet,
+    /// Its segment.
+    pub segment: SegmentRecord,
+    /// Which lifeline it leaves.
+    pub from: Lifeline,
+    /// Changes of the sender's state that it announces.
+    pub departure: Vec<Change>,
+    /// Changes of the receiver's state that it causes.
+    pub arrival: Vec<Change>,
+}
+
+/// What happened on one pair of ports.
+#[derive(Clone, Debug)]
+pub struct Conversation<'a> {
+    /// Where it belongs.
+    pub timeline: &'a Timeline,
+    /// Who talks.
+    pub pair: PortPair,
+    /// The states in which the ends begin.
+    pub initial: [State; 2],
+    /// The packets, as they left.
+    pub steps: Vec<Step<'a>>,
+    /// Everything beside the lifelines that belongs to no packet, by time.
+    pub marks: Vec<Mark>,
+    pub(crate) origins: [Origins; 2],
+}
+
+impl PortPair {
+    fn of(packet: &Packet, tuple: &FourTuple) -> Self {
+        if packet.from < packet.to {
+            Self {
+                ends: [packet.from, packet.to],
+                addrs: [tuple.local, tuple.remote],
+            }
+        } else {
+            Self {
+                ends: [packet.to, packet.from],
+                addrs: [tuple.remote, tuple.local],
+            }
+        }
+    }
+
+    fn side(&self, end: EndId) -> Option<Lifeline> {
+        Lifeline::BOTH
+            .into_iter()
+            .find(|side| self.ends[side.index()] == end)
+    }
+
+    /// Whether a flow that `end` calls by this tuple is this one.
+    fn holds(&self, end: EndId, tuple: &FourTuple) -> bool {
+        self.side(end).is_some_and(|side| {
+            self.addrs[side.index()] == tuple.local
+                && self.addrs[side.other().index()] == tuple.remote
+        })
+    }
+}
+
+impl<'a> Conversation<'a> {
+    /// All conversations of a timeline, in the order of their first packets.
+    pub fn all(timeline: &'a Timeline) -> Vec<Self> {
+        let mut order: Vec<PortPair> = Vec::new();
+        let mut steps: HashMap<PortPair, Vec<Step<'a>>> = HashMap::new();
+        for packet in &timeline.packets {
+            let (Some(tuple), Some(segment)) = (packet.tuple, packet.segment) else {
+                continue;
+            };
+            let pair = PortPair::of(packet, &tuple);
+            let from = pair.side(packet.from).unwrap_or(Lifeline::Left);
+            let entry = steps.entry(pair).or_insert_with(|| {
+                order.push(pair);
+                Vec::new()
+            });
+            entry.push(Step {
+                packet,
+                segment,
+                from,
+                departure: Vec::new(),
+                arrival: Vec::new(),
+            });
+        }
+        order
+            .into_iter()
+            .map(|pair| Self::new(timeline, pair, steps.remove(&pair).unwrap_or_default()))
+            .collect()
+    }
+
+    fn new(timeline: &'a Timeline, pair: PortPair, steps: Vec<Step<'a>>) -> Self {
+        let mut conversation = Self {
+            timeline,
+            pair,
+            initial: [State::Closed; 2],
+            steps,
+            marks: Vec::new(),
+            origins: Default::default(),
+        };
+        for step in &conversation.steps {
+            conversation.origins[step.from.index()].learn(&step.segment);
+        }
+        for side in Lifeline::BOTH {
+            attach(&mut conversation, side);
+        }
+        conversation.marks.sort_by_key(|mark| mark.at);
+        conversation
+    }
+
+    /// `SEG.SEQ`, counted from the sender's SYN.
+    pub fn seq(&self, step: &Step<'_>) -> u32 {
+        self.origins[step.from.index()].relative(step.segment.seq)
+    }
+
+    /// `SEG.ACK`, counted from the SYN of the other end.
+    pub fn ack(&self, step: &Step<'_>) -> u32 {
+        self.origins[step.from.other().index()].relative(step.segment.ack)
+    }
+
+    /// Every change of state of one end, by time.
+    pub fn changes(&self, side: Lifeline) -> Vec<Change> {
+        let departures = self.steps.iter().filter(|step| step.from == side);
+        let arrivals = self.steps.iter().filter(|step| step.from != side);
+        let alone = self.marks.iter().filter(|mark| mark.side == side);
+        let mut changes: Vec<Change> = departures
+            .flat_map(|step| step.departure.iter().copied())
+            .chain(arrivals.flat_map(|step| step.arrival.iter().copied()))
+            .chain(alone.filter_map(|mark| match mark.what {
+                MarkKind::State(change) => Some(change),
+                _ => None,
+            }))
+            .collect();
+        changes.sort_by_key(|change| change.at);
+        changes
+    }
+}
+
+/// Goes through what one end traced and attaches its changes to packets.
+struct Attacher {
+    side: Lifeline,
+    /// Flows of this conversation, by life.
+    flows: Vec<(u32, FlowId)>,
+    set: HashMap<TimerKind, Instant>,
+    /// The step whose arrival was traced last.
+    arrived: Option<usize>,
+    taken: Vec<bool>,
+    /// Changes that the next segment of the same instant announces.
+    announced: Vec<Change>,
+    first: bool,
+}
+
+fn attach(conversation: &mut Conversation<'_>, side: Lifeline) {
+    let end = conversation.pair.ends[side.index()];
+    let timeline = conversation.timeline;
+    let mut attacher = Attacher {
+        side,
+        flows: Vec::new(),
+        set: HashMap::new(),
+        arrived: None,
+        taken: vec![false; conversation.steps.len()],
+        announced: Vec::new(),
+        first: true,
+    };
+    for entry in timeline.entries.iter().filter(|entry| entry.end == end) {
+        attacher.entry(conversation, entry);
+    }
+    attacher.give_up_announced(conversation, None);
+}
+
+impl Attacher {
+    fn entry(&mut self, conversation: &mut Conversation<'_>, entry: &Entry) {
+        self.give_up_announced(conversation, Some(entry.at));
+        let record = match &entry.what {
+            Happening::Record(record) => record,
+            Happening::Note(text) => {
+                return self.mark(conversation, entry.at, MarkKind::Note(text.clone()));
+            }
+            Happening::Crashed => return self.mark(conversation, entry.at, MarkKind::Crashed),
+            Happening::Restarted => return self.mark(conversation, entry.at, MarkKind::Restarted),
+        };
+        if let TraceEvent::Opened { tuple, .. } = &record.event {
+            if conversation.pair.holds(entry.end, tuple) {
+                self.flows.push((entry.life, record.flow));
+            }
+            return;
+        }
+        if self.flows.contains(&(entry.life, record.flow)) {
+            self.event(conversation, record.at, &record.event);
+        } else if record.flow == FlowId::NONE {
+            if let TraceEvent::Received { segment } = &record.event {
+                self.received(conversation, record.at, segment);
+            }
+        }
+    }
+
+    fn event(&mut self, conversation: &mut Conversation<'_>, at: Instant, event: &TraceEvent) {
+        match event {
+            TraceEvent::State { from, to, cause } => {
+                let change = Change {
+                    at,
+                    from: *from,
+                    to: *to,
+                    cause: *cause,
+                };
+                self.change(conversation, change);
+            }
+            TraceEvent::Received { segment } => self.received(conversation, at, segment),
+            TraceEvent::Sent { segment, .. } => self.sent(conversation, at, segment),
+            TraceEvent::TimerSet { timer, .. } => {
+                self.set.insert(*timer, at);
+            }
+            TraceEvent::TimerFired { timer, attempt } => {
+                let since = self.set.get(timer).copied().unwrap_or(at);
+                let ran = at.saturating_duration_since(since);
+                if is_worth_a_word(*timer, ran) {
+                    let attempt = *attempt;
+                    let timer = *timer;
+                    let what = MarkKind::Timer {
+                        timer,
+                        ran,
+                        attempt,
+                    };
+                    self.mark(conversation, at, what);
+                }
+            }
+            TraceEvent::Closed(reason) if *reason != CloseReason::Graceful => {
+                self.mark(conversation, at, MarkKind::Closed(*reason));
+            }
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, conversation: &mut Conversation<'_>, change: Change) {
+        if std::mem::take(&mut self.first) {
+            conversation.initial[self.side.index()] = change.from;
+        }
+        let step = self.arrived.map(|at| &mut conversation.steps[at]);
+        match step {
+            Some(step) if by_segment(change.cause) => step.arrival.push(change),
+            _ if by_call(change.cause) => self.announced.push(change),
+            _ => self.mark(conversation, change.at, MarkKind::State(change)),
+        }
+    }
+
+    /// The earliest packet that arrived now and looks like this.
+    fn received(&mut self, conversation: &Conversation<'_>, at: Instant, segment: &SegmentRecord) {
+        let side = self.side;
+        let is_it = |step: &Step<'_>| {
+            step.from != side
+                && step.packet.arrived() == Some(at)
+                && step.segment.seq == segment.seq
+                && step.segment.ack == segment.ack
+                && step.segment.flags == segment.flags
+                && step.segment.text_len == segment.text_len
+        };
+        let taken = &self.taken;
+        self.arrived = conversation
+            .steps
+            .iter()
+            .enumerate()
+            .position(|(index, step)| !taken[index] && is_it(step));
+        if let Some(index) = self.arrived {
+            self.taken[index] = true;
+        }
+    }
+
+    fn sent(&mut self, conversation: &mut Conversation<'_>, at: Instant, segment: &SegmentRecord) {
+        if self.announced.is_empty() {
+            return;
+        }
+        let side = self.side;
+        let step = conversation.steps.iter_mut().find(|step| {
+            step.from == side
+                && step.packet.sent == at
+                && step.segment.seq == segment.seq
+                && step.segment.flags == segment.flags
+                && segment.flags.intersects(
+                    synfin_core::Flags::FIN
+                        .with(synfin_core::Flags::SYN)
+                        .with(synfin_core::Flags::RST),
+                )
+        });
+        if let Some(step) = step {
+            step.departure.append(&mut self.announced);
+        }
+    }
+
+    /// What no segment of the same instant announced stands alone.
+    fn give_up_announced(&mut self, conversation: &mut Conversation<'_>, now: Option<Instant>) {
+        let due = self
+            .announced
+            .first()
+            .is_some_and(|change| now != Some(change.at));
+        if due {
+            for change in std::mem::take(&mut self.announced) {
+                self.mark(conversation, change.at, MarkKind::State(change));
+            }
+        }
+    }
+
+    fn mark(&mut self, conversation: &mut Conversation<'_>, at: Instant, what: MarkKind) {
+        let side = self.side;
+        conversation.marks.push(Mark { at, side, what });
+    }
+}
+
+fn by_segment(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Syn
+            | Cause::SynAck
+            | Cause::AckOfSyn
+            | Cause::Fin
+            | Cause::AckOfFin
+            | Cause::FinAndAckOfFin
+            | Cause::Reset
+            | Cause::Reopened
+            | Cause::Unreachable
+    )
+}
+
+fn by_call(cause: Cause) -> bool {
+    matches!(cause, Cause::ActiveOpen | Cause::Close | Cause::Abort)
+}
+
+/// The short ones explain nothing that the segment after them does not say itself.
+fn is_worth_a_word(timer: TimerKind, ran: Duration) -> bool {
+    !matches!(timer, TimerKind::DelayedAck | TimerKind::Pacing) && !ran.is_zero()
+}

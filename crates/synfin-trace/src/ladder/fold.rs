@@ -1,0 +1,107 @@
+//! Runs of plain text and ACKs become one row.
+
+use std::time::Duration;
+
+use synfin_core::{Flags, Instant, SendReason};
+
+use crate::conversation::{Conversation, Step};
+use crate::ladder::layout::{Body, Row};
+
+/// Shorter runs stay as they are.
+const SHORTEST: usize = 9;
+/// Rows that stay at the beginning and at the end of a run.
+const KEPT: usize = 2;
+
+/// A run of plain packets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Run {
+    /// Segments with text.
+    pub(crate) segments: u64,
+    /// Their octets.
+    pub(crate) octets: u64,
+    /// Bare acknowledgements.
+    pub(crate) acks: u64,
+    from: Option<Instant>,
+    to: Option<Instant>,
+}
+
+impl Run {
+    /// From the first departure to the last arrival.
+    pub(crate) fn lasted(&self) -> Duration {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) => to.saturating_duration_since(from),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn add(&mut self, step: &Step<'_>) {
+        if step.segment.text_len > 0 {
+            self.segments += 1;
+            self.octets += u64::from(step.segment.text_len);
+        } else {
+            self.acks += 1;
+        }
+        self.from.get_or_insert(step.packet.sent);
+        self.to = self.to.max(step.packet.arrived());
+    }
+}
+
+/// Folds what is long and plain.
+pub(crate) fn fold(conversation: &Conversation<'_>, rows: Vec<Row>) -> Vec<Row> {
+    let mut folded = Vec::new();
+    let mut run: Vec<Row> = Vec::new();
+    for row in rows {
+        if is_plain(conversation, &row) {
+            run.push(row);
+        } else {
+            end_run(conversation, &mut run, &mut folded);
+            folded.push(row);
+        }
+    }
+    end_run(conversation, &mut run, &mut folded);
+    folded
+}
+
+fn end_run(conversation: &Conversation<'_>, run: &mut Vec<Row>, folded: &mut Vec<Row>) {
+    if run.len() < SHORTEST {
+        folded.append(run);
+        return;
+    }
+    let tail = run.split_off(run.len() - KEPT);
+    let middle = run.split_off(KEPT);
+    folded.append(run);
+    let mut sum = Run::default();
+    for row in &middle {
+        if let Body::Whole(index) = row.body {
+            sum.add(&conversation.steps[index]);
+        }
+    }
+    folded.push(Row {
+        margins: [None; 2],
+        body: Body::Folded(sum),
+    });
+    folded.extend(tail);
+}
+
+/// Nothing in the row is worth a look of its own.
+fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
+    let Body::Whole(index) = row.body else {
+        return false;
+    };
+    let step = &conversation.steps[index];
+    let control = Flags::SYN
+        .with(Flags::FIN)
+        .with(Flags::RST)
+        .with(Flags::URG);
+    let usual = matches!(
+        step.packet.reason,
+        None | Some(SendReason::Text | SendReason::Ack(_))
+    );
+    let changes = row.margins.iter().flatten();
+    usual
+        && step.packet.copy_of.is_none()
+        && !step.segment.flags.intersects(control)
+        && step.segment.sack.is_empty()
+        && step.segment.window > 0
+        && changes.filter(|margin| margin.state.is_some()).count() == 0
+}

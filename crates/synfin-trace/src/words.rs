@@ -1,0 +1,273 @@
+//! The engine's reasons in the words of the RFCs.
+
+use std::time::Duration;
+
+use synfin_core::{
+    AckReason, Flags, Instant, LossSign, RecoveryEvent, ResetReason, SegmentRecord, SendReason,
+    TimerKind, TraceEvent, TraceRecord, UserCall,
+};
+
+/// Why a segment was sent.
+pub(crate) fn send_reason(reason: SendReason) -> String {
+    match reason {
+        SendReason::Open => "open".to_owned(),
+        SendReason::Text => "new text".to_owned(),
+        SendReason::Fin => "no more text".to_owned(),
+        SendReason::Retransmission { by, copy } => {
+            format!("retransmission by {}, copy {copy}", loss_sign(by))
+        }
+        SendReason::Ack(reason) => ack_reason(reason).to_owned(),
+        SendReason::ZeroWindowProbe => "zero-window probe".to_owned(),
+        SendReason::KeepAliveProbe => "keep-alive probe".to_owned(),
+        SendReason::Reset(reason) => format!("reset: {}", reset_reason(reason)),
+        _ => "other".to_owned(),
+    }
+}
+
+/// How a loss was found, in one word.
+pub(crate) const fn loss_sign(sign: LossSign) -> &'static str {
+    match sign {
+        LossSign::Rto => "RTO",
+        LossSign::FastRetransmit => "fast retransmit",
+        LossSign::PartialAck => "partial ACK",
+        LossSign::RepeatedSyn => "repeated SYN",
+        LossSign::PathMtu => "path MTU",
+        _ => "loss",
+    }
+}
+
+/// Why a bare ACK was sent.
+pub(crate) const fn ack_reason(reason: AckReason) -> &'static str {
+    match reason {
+        AckReason::Handshake => "third segment of the handshake",
+        AckReason::SecondSegment => "second full-sized segment",
+        AckReason::Quick => "quick ACK",
+        AckReason::Delayed => "delayed ACK",
+        AckReason::OutOfOrder => "text above a gap",
+        AckReason::GapFilled => "gap filled",
+        AckReason::Duplicate => "nothing new",
+        AckReason::Unacceptable => "segment outside the window",
+        AckReason::Fin => "FIN taken",
+        AckReason::WindowUpdate => "window update",
+        AckReason::Challenge => "challenge ACK",
+        AckReason::TimeWait => "TIME-WAIT answers",
+        _ => "ACK",
+    }
+}
+
+/// Why a RST was sent.
+pub(crate) const fn reset_reason(reason: ResetReason) -> &'static str {
+    match reason {
+        ResetReason::NoConnection => "no connection",
+        ResetReason::BadAck => "ACK of something never sent",
+        ResetReason::Abort => "ABORT",
+        ResetReason::CloseWithUnreadData => "CLOSE with unread text",
+        ResetReason::DataAfterClose => "text after CLOSE",
+        ResetReason::ListenerClosed => "listener closed",
+        ResetReason::Refused => "refused by the application",
+        ResetReason::LingerExpired => "linger expired",
+        _ => "reset",
+    }
+}
+
+/// A span of time with three digits: `40.1 ms`, `1.20 s`, `60 s`, `15 min`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        s if s < 0.000_999_5 => format!("{} us", time.as_micros()),
+        s if s < 0.9995 => format!("{} ms", digits(s * 1e3)),
+        s if s < 600.0 => format!("{} s", digits(s)),
+        s => format!("{} min", digits(s / 60.0)),
+    }
+}
+
+/// Three digits, and none behind the point that say nothing.
+fn digits(number: f64) -> String {
+    let text = match number {
+        n if n < 10.0 => format!("{n:.2}"),
+        n if n < 100.0 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
+    };
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// An amount of octets: `400 B`, `61 KB`, `2.1 MB`.
+pub(crate) fn octets(count: u64) -> String {
+    match count {
+        n if n < 10_000 => format!("{n} B"),
+        n if n < 10_000_000 => format!("{} KB", digits(n as f64 / 1e3)),
+        n => format!("{} MB", digits(n as f64 / 1e6)),
+    }
+}
+
+/// The control bits, comma between, in the order `SYN FIN RST PSH URG ACK`.
+pub(crate) fn flags(flags: Flags) -> String {
+    const NAMES: [(Flags, &str); 9] = [
+        (Flags::SYN, "SYN"),
+        (Flags::FIN, "FIN"),
+        (Flags::RST, "RST"),
+        (Flags::PSH, "PSH"),
+        (Flags::URG, "URG"),
+        (Flags::ACK, "ACK"),
+        (Flags::ECE, "ECE"),
+        (Flags::CWR, "CWR"),
+        (Flags::AE, "AE"),
+    ];
+    let set = NAMES.iter().filter(|(bit, _)| flags.contains(*bit));
+    set.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
+}
+
+/// The options, as tcpdump abbreviates them.
+pub(crate) fn options(
+    segment: &SegmentRecord,
+    relative: impl Fn(synfin_core::SeqNum) -> u32,
+) -> String {
+    let mut parts = Vec::new();
+    if let Some(mss) = segment.mss {
+        parts.push(format!("mss {mss}"));
+    }
+    if segment.sack_permitted {
+        parts.push("sackOK".to_owned());
+    }
+    if let Some(timestamps) = segment.timestamps {
+        parts.push(format!("TS val {} ecr {}", timestamps.val, timestamps.ecr));
+    }
+    if let Some(shift) = segment.window_scale {
+        parts.push(format!("ws {shift}"));
+    }
+    for block in segment.sack.iter() {
+        let (left, right) = (relative(block.left), relative(block.right));
+        parts.push(format!("sack {left}:{right}"));
+    }
+    parts.join(",")
+}
+
+/// A segment in one line, with raw numbers.
+pub fn describe_segment(segment: &SegmentRecord) -> String {
+    let mut text = format!("{} seq={}", flags(segment.flags), segment.seq.raw());
+    if segment.flags.contains(Flags::ACK) {
+        text += &format!(" ack={}", segment.ack.raw());
+    }
+    if segment.text_len > 0 {
+        text += &format!(" len={}", segment.text_len);
+    }
+    text += &format!(" win={}", segment.window);
+    let options = options(segment, synfin_core::SeqNum::raw);
+    if !options.is_empty() {
+        text += &format!(" [{options}]");
+    }
+    text
+}
+
+/// A record of an engine's trace in one line, without its time.
+pub fn describe_record(record: &TraceRecord) -> String {
+    match &record.event {
+        TraceEvent::Opened { tuple, role } => format!("opened {tuple} {role:?}").to_lowercase(),
+        TraceEvent::State { from, to, cause } => format!("{from} -> {to} ({cause})"),
+        TraceEvent::Sent { segment, reason } => {
+            let reason = send_reason(*reason);
+            format!("sent {} ({reason})", describe_segment(segment))
+        }
+        TraceEvent::Received { segment } => format!("received {}", describe_segment(segment)),
+        TraceEvent::Dropped { reason } => format!("dropped: {}", reason.as_str()),
+        TraceEvent::TimerSet { timer, deadline } => {
+            format!(
+                "{timer} timer set, in {}",
+                span(since(record.at, *deadline))
+            )
+        }
+        TraceEvent::TimerFired { timer, attempt } => format!("{timer} timer fired, no. {attempt}"),
+        TraceEvent::TimerCancelled { timer } => format!("{timer} timer cancelled"),
+        TraceEvent::Recovery(event) => recovery(*event).to_owned(),
+        TraceEvent::Congestion {
+            cwnd,
+            ssthresh,
+            flight_size,
+        } => format!("cwnd {cwnd}, ssthresh {ssthresh}, in flight {flight_size}"),
+        TraceEvent::Rtt {
+            sample_us,
+            srtt_us,
+            rto_us,
+        } => format!("RTT {sample_us} us, SRTT {srtt_us} us, RTO {rto_us} us"),
+        TraceEvent::SendWindow { snd_wnd } => format!("send window {snd_wnd}"),
+        TraceEvent::Call(call) => user_call(*call),
+        TraceEvent::Soft(error) => format!("ICMP: {error}"),
+        TraceEvent::Closed(reason) => format!("closed: {reason}"),
+        TraceEvent::Lost { count } => format!("{count} records lost"),
+        _ => "unknown record".to_owned(),
+    }
+}
+
+fn since(from: Instant, to: Instant) -> Duration {
+    to.saturating_duration_since(from)
+}
+
+/// Loss recovery in words.
+pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
+    match event {
+        RecoveryEvent::Entered => "fast recovery entered",
+        RecoveryEvent::Left => "fast recovery left",
+        RecoveryEvent::Timeout => "slow start after timeout",
+        _ => "recovery",
+    }
+}
+
+fn user_call(call: UserCall) -> String {
+    match call {
+        UserCall::Open => "OPEN".to_owned(),
+        UserCall::Send(len) => format!("SEND {len}"),
+        UserCall::Receive(len) => format!("RECEIVE {len}"),
+        UserCall::Shutdown => "SHUTDOWN".to_owned(),
+        UserCall::Close => "CLOSE".to_owned(),
+        UserCall::Abort => "ABORT".to_owned(),
+        _ => "call".to_owned(),
+    }
+}
+
+/// A timer as a reader of a ladder knows it.
+pub(crate) fn timer(kind: TimerKind) -> String {
+    match kind {
+        TimerKind::Retransmit => "RTO".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_three_digits_at_most() {
+        for (micros, text) in [
+            (7, "7 us"),
+            (40_100, "40.1 ms"),
+            (999_900, "1 s"),
+            (1_200_000, "1.2 s"),
+            (60_000_000, "60 s"),
+            (924_600_000, "15.4 min"),
+        ] {
+            assert_eq!(span(Duration::from_micros(micros)), text);
+        }
+    }
+
+    #[test]
+    fn octets_are_decimal() {
+        assert_eq!(octets(400), "400 B");
+        assert_eq!(octets(61_320), "61.3 KB");
+        assert_eq!(octets(20_000_000), "20 MB");
+    }
+
+    #[test]
+    fn flags_are_in_a_fixed_order() {
+        let all = Flags::ACK.with(Flags::SYN);
+        assert_eq!(flags(all), "SYN,ACK");
+        assert_eq!(
+            flags(Flags::ACK.with(Flags::FIN).with(Flags::PSH)),
+            "FIN,PSH,ACK"
+        );
+    }
+}
