@@ -80,6 +80,9 @@ pub(crate) struct DemoArgs {
     /// Octets in the body of the answer [default: what the scene needs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=67_108_864))]
     pub(crate) bytes: Option<u32>,
+    /// Show every segment; else runs of plain text and ACKs fold into one line
+    #[arg(long)]
+    pub(crate) full: bool,
     /// Print one JSON object per line instead of the ladder
     #[arg(long)]
     pub(crate) json: bool,

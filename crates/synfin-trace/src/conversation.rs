@@ -1,6 +1,6 @@
 //! One pair of ports: its packets, and to each the changes of state that it caused.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -86,19 +86,19 @@ impl PortPair {
 impl<'a> Conversation<'a> {
     /// All conversations of a timeline, in the order of their first packets.
     pub fn all(timeline: &'a Timeline) -> Vec<Self> {
-        let mut order: Vec<PortPair> = Vec::new();
-        let mut steps: HashMap<PortPair, Vec<Step<'a>>> = HashMap::new();
+        let mut found: Vec<(PortPair, Vec<Step<'a>>)> = Vec::new();
+        let mut places: BTreeMap<[SocketAddr; 2], usize> = BTreeMap::new();
         for packet in &timeline.packets {
             let (Some(tuple), Some(segment)) = (packet.tuple, packet.segment) else {
                 continue;
             };
             let pair = PortPair::of(packet, &tuple);
             let from = pair.side(packet.from).unwrap_or(Lifeline::Left);
-            let entry = steps.entry(pair).or_insert_with(|| {
-                order.push(pair);
-                Vec::new()
+            let place = *places.entry(pair.addrs).or_insert_with(|| {
+                found.push((pair, Vec::new()));
+                found.len() - 1
             });
-            entry.push(Step {
+            found[place].1.push(Step {
                 packet,
                 segment,
                 from,
@@ -106,9 +106,9 @@ impl<'a> Conversation<'a> {
                 arrival: Vec::new(),
             });
         }
-        order
+        found
             .into_iter()
-            .map(|pair| Self::new(timeline, pair, steps.remove(&pair).unwrap_or_default()))
+            .map(|(pair, steps)| Self::new(timeline, pair, steps))
             .collect()
     }
 
@@ -164,7 +164,7 @@ struct Attacher {
     side: Lifeline,
     /// Flows of this conversation, by life.
     flows: Vec<(u32, FlowId)>,
-    set: HashMap<TimerKind, Instant>,
+    set: Vec<(TimerKind, Instant)>,
     /// The step whose arrival was traced last.
     arrived: Option<usize>,
     taken: Vec<bool>,
@@ -179,7 +179,7 @@ fn attach(conversation: &mut Conversation<'_>, side: Lifeline) {
     let mut attacher = Attacher {
         side,
         flows: Vec::new(),
-        set: HashMap::new(),
+        set: Vec::new(),
         arrived: None,
         taken: vec![false; conversation.steps.len()],
         announced: Vec::new(),
@@ -231,10 +231,12 @@ impl Attacher {
             TraceEvent::Received { segment } => self.received(conversation, at, segment),
             TraceEvent::Sent { segment, .. } => self.sent(conversation, at, segment),
             TraceEvent::TimerSet { timer, .. } => {
-                self.set.insert(*timer, at);
+                self.set.retain(|(other, _)| other != timer);
+                self.set.push((*timer, at));
             }
             TraceEvent::TimerFired { timer, attempt } => {
-                let since = self.set.get(timer).copied().unwrap_or(at);
+                let set = self.set.iter().find(|(other, _)| other == timer);
+                let since = set.map_or(at, |(_, since)| *since);
                 let ran = at.saturating_duration_since(since);
                 if is_worth_a_word(*timer, ran) {
                     let attempt = *attempt;

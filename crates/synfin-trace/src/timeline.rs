@@ -1,6 +1,6 @@
 //! The input of everything: what both ends traced, and what became of each packet.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use synfin_core::{Instant, TraceEvent, TraceRecord, TraceSeq};
 
@@ -75,7 +75,7 @@ pub struct TimelineBuilder {
     timeline: Timeline,
     lives: Vec<u32>,
     /// Where the record of a sent segment stands.
-    sent: HashMap<(EndId, u32, TraceSeq), usize>,
+    sent: BTreeMap<(EndId, u32, TraceSeq), usize>,
     pending: Vec<(EndId, u32, TraceSeq, usize)>,
 }
 

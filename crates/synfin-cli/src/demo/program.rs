@@ -53,15 +53,6 @@ pub(crate) enum Step {
     Exit,
 }
 
-/// Something an application saw, for the reader of the scene.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
-    /// When.
-    pub(crate) at: Instant,
-    /// What.
-    pub(crate) text: String,
-}
-
 /// One process of a host: its programs, which share a listener.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -70,7 +61,7 @@ pub(crate) struct Process {
     listener: Option<ListenerId>,
     listens: bool,
     start: Option<Instant>,
-    notes: Vec<Note>,
+    notes: Vec<String>,
     exited: bool,
 }
 
@@ -125,7 +116,7 @@ impl Process {
     pub(crate) fn run(&mut self, stack: &mut Stack, now: Instant) {
         self.start.get_or_insert(now);
         if self.listens && self.listener.is_none() && !self.exited {
-            self.listen(stack, now);
+            self.listen(stack);
         }
         for index in 0..self.programs.len() {
             let mut program = std::mem::replace(&mut self.programs[index], Program::new(&[]));
@@ -145,19 +136,16 @@ impl Process {
             .min()
     }
 
-    /// What the applications saw.
-    pub(crate) fn notes(&self) -> &[Note] {
-        &self.notes
+    /// What the applications saw since the last call, for the reader of the scene.
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
-    fn note(&mut self, at: Instant, text: impl Into<String>) {
-        self.notes.push(Note {
-            at,
-            text: text.into(),
-        });
+    fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
     }
 
-    fn listen(&mut self, stack: &mut Stack, now: Instant) {
+    fn listen(&mut self, stack: &mut Stack) {
         match stack.listen(
             ListenAddr::port(self.setting.port),
             ListenOptions::default(),
@@ -165,7 +153,7 @@ impl Process {
             Ok(id) => self.listener = Some(id),
             Err(error) => {
                 self.listens = false;
-                self.note(now, format!("listening fails: {error}"));
+                self.note(format!("listening fails: {error}"));
             }
         }
     }
@@ -234,17 +222,16 @@ impl Program {
             Step::Think(ms) => self.wait_until(now + Duration::from_millis(ms), now),
             Step::Connect(from, to) => self.connect((from, to), process, stack, now),
             Step::Accept => self.accept(process, stack),
-            Step::Established => self.established(process, stack, now),
-            Step::Request(fields) => self.send(|_| http::request(fields), process, stack, now),
+            Step::Established => self.established(process, stack),
+            Step::Request(fields) => self.send(|_| http::request(fields), process, stack),
             Step::Answer(fields) => self.send(
                 |process| http::answer(fields, process.setting.body_len),
                 process,
                 stack,
-                now,
             ),
-            Step::Send(len) => self.send(|_| http::text(len), process, stack, now),
+            Step::Send(len) => self.send(|_| http::text(len), process, stack),
             Step::ReadRequest | Step::ReadAnswer | Step::Read(_) | Step::ReadToEnd => {
-                self.read(step, process, stack, now)
+                self.read(step, process, stack)
             }
             Step::KeepAlive(..) | Step::Shutdown | Step::Close | Step::Abort => {
                 self.call(step, stack)
@@ -282,7 +269,7 @@ impl Program {
                 Progress::Done
             }
             Err(error) => {
-                process.note(now, format!("OPEN from port {from} fails: {error}"));
+                process.note(format!("OPEN from port {from} fails: {error}"));
                 Progress::Failed
             }
         }
@@ -297,12 +284,12 @@ impl Program {
         }
     }
 
-    fn established(&self, process: &mut Process, stack: &Stack, now: Instant) -> Progress {
+    fn established(&self, process: &mut Process, stack: &Stack) -> Progress {
         let Some(conn) = self.conn.and_then(|id| stack.conn(id)) else {
             return Progress::Failed;
         };
         if let Some(reason) = conn.close_reason() {
-            process.note(now, format!("OPEN fails: {reason}"));
+            process.note(format!("OPEN fails: {reason}"));
             return Progress::Failed;
         }
         if conn.state().is_synchronized() {
@@ -317,7 +304,6 @@ impl Program {
         text: impl FnOnce(&Process) -> Vec<u8>,
         process: &mut Process,
         stack: &mut Stack,
-        now: Instant,
     ) -> Progress {
         if self.outgoing.is_empty() {
             self.outgoing = text(process);
@@ -331,10 +317,7 @@ impl Program {
                 Ok(SendOutcome::Queued(len)) => drop(self.outgoing.drain(..len)),
                 Ok(SendOutcome::WouldBlock) => return Progress::Waits,
                 Err(error) => {
-                    process.note(
-                        now,
-                        format!("SEND fails: {}", reason(&conn.as_conn(), &error)),
-                    );
+                    process.note(format!("SEND fails: {}", reason(&conn.as_conn(), &error)));
                     return Progress::Failed;
                 }
             }
@@ -342,13 +325,7 @@ impl Program {
         Progress::Done
     }
 
-    fn read(
-        &mut self,
-        step: Step,
-        process: &mut Process,
-        stack: &mut Stack,
-        now: Instant,
-    ) -> Progress {
+    fn read(&mut self, step: Step, process: &mut Process, stack: &mut Stack) -> Progress {
         loop {
             if self.take(step) {
                 return Progress::Done;
@@ -370,12 +347,12 @@ impl Program {
                     return Progress::Done;
                 }
                 Ok(RecvOutcome::EndOfStream) => {
-                    process.note(now, "RECEIVE meets the end of stream too early");
+                    process.note("RECEIVE meets the end of stream too early");
                     return Progress::Failed;
                 }
                 Err(error) => {
                     let why = reason(&conn.as_conn(), &error);
-                    process.note(now, format!("RECEIVE fails: {why}"));
+                    process.note(format!("RECEIVE fails: {why}"));
                     return Progress::Failed;
                 }
             }

@@ -1,0 +1,1 @@
+//! Each scene shows what its name says.

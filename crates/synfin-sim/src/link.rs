@@ -1,0 +1,288 @@
+//! Links: what happens to a packet between two hosts. Without I/O or clock: a packet and an
+//! instant go in, what becomes of it comes out.
+
+use std::time::Duration;
+
+use synfin_core::Instant;
+
+use crate::random::Random;
+
+/// Names a link of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkId(pub(crate) usize);
+
+/// How packets are lost by chance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Loss {
+    /// Each with the same probability, from 0 to 1.
+    Uniform(f64),
+    /// In bursts (Gilbert-Elliott): a good and a bad state, each with its probability of loss,
+    /// and for each packet a probability to change over.
+    Bursts {
+        /// From good to bad.
+        begin: f64,
+        /// From bad to good.
+        end: f64,
+        /// Loss in the good state.
+        good: f64,
+        /// Loss in the bad state.
+        bad: f64,
+    },
+}
+
+/// What a link is like, the same in both directions. The default is perfect: no delay, any rate,
+/// no loss, packets of up to 1500 octets.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct LinkConfig {
+    pub(crate) rate: Option<u64>,
+    pub(crate) delay: Duration,
+    pub(crate) jitter: Duration,
+    pub(crate) queue: usize,
+    pub(crate) loss: Loss,
+    pub(crate) reorder: f64,
+    pub(crate) reorder_by: Duration,
+    pub(crate) duplicate: f64,
+    pub(crate) corrupt: f64,
+    pub(crate) mtu: u32,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            rate: None,
+            delay: Duration::ZERO,
+            jitter: Duration::ZERO,
+            queue: 1 << 20,
+            loss: Loss::Uniform(0.0),
+            reorder: 0.0,
+            reorder_by: Duration::from_millis(1),
+            duplicate: 0.0,
+            corrupt: 0.0,
+            mtu: 1500,
+        }
+    }
+}
+
+impl LinkConfig {
+    /// A perfect link.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bits per second; above 0. What waits for its turn stands in the queue.
+    pub fn rate(mut self, bits_per_second: u64) -> Self {
+        self.rate = Some(bits_per_second.max(1));
+        self
+    }
+
+    /// How long a packet travels, one way.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Up to so much more, drawn for each packet; packets keep their order.
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// Octets that may wait before the link; what comes beyond is lost. 1 MiB by default.
+    pub fn queue(mut self, octets: usize) -> Self {
+        self.queue = octets;
+        self
+    }
+
+    /// How packets are lost by chance.
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+
+    /// With probability `p`, from 0 to 1, a packet comes later by `by` and others overtake it.
+    pub fn reorder(mut self, p: f64, by: Duration) -> Self {
+        self.reorder = p;
+        self.reorder_by = by;
+        self
+    }
+
+    /// With this probability a packet comes twice.
+    pub fn duplicate(mut self, p: f64) -> Self {
+        self.duplicate = p;
+        self
+    }
+
+    /// With this probability a bit of a packet flips.
+    pub fn corrupt(mut self, p: f64) -> Self {
+        self.corrupt = p;
+        self
+    }
+
+    /// The largest packet in octets, for the hosts' devices too. 1500 by default.
+    pub fn mtu(mut self, octets: u32) -> Self {
+        self.mtu = octets;
+        self
+    }
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Lost(&'static str),
+    Arrives {
+        at: Instant,
+        /// When it comes a second time.
+        again: Option<Instant>,
+        /// Which bit flips, as a fraction of the packet.
+        flip: Option<f64>,
+    },
+}
+
+/// One direction of a link.
+#[derive(Debug)]
+pub(crate) struct Way {
+    random: Random,
+    /// The link is sending until then.
+    busy_until: Option<Instant>,
+    /// No packet that keeps its order arrives before this one.
+    last_arrival: Option<Instant>,
+    in_burst: bool,
+}
+
+impl Way {
+    pub(crate) fn new(random: Random) -> Self {
+        Self {
+            random,
+            busy_until: None,
+            last_arrival: None,
+            in_burst: false,
+        }
+    }
+
+    /// Decides about a packet of `len` octets that is offered at `now`.
+    pub(crate) fn offer(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Verdict {
+        if len > config.mtu as usize {
+            return Verdict::Lost("MTU");
+        }
+        let Some(left) = self.leave(config, now, len) else {
+            return Verdict::Lost("queue");
+        };
+        if self.is_lost(config.loss) {
+            return Verdict::Lost("chance");
+        }
+        let jitter = self.random.below(config.jitter.as_nanos() as u64 + 1);
+        let mut at = left + config.delay + Duration::from_nanos(jitter);
+        if self.random.chance(config.reorder) {
+            at = at + config.reorder_by;
+        } else {
+            at = self.last_arrival.map_or(at, |last| last.max(at));
+            self.last_arrival = Some(at);
+        }
+        let random = &mut self.random;
+        let again = random
+            .chance(config.duplicate)
+            .then(|| at + config.reorder_by / 2);
+        let flip = random.chance(config.corrupt).then(|| random.unit());
+        Verdict::Arrives { at, again, flip }
+    }
+
+    /// When the last bit is on the link; `None` when the queue is full.
+    fn leave(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Option<Instant> {
+        let Some(rate) = config.rate else {
+            return Some(now);
+        };
+        let start = self.busy_until.map_or(now, |busy| busy.max(now));
+        let waits = start.saturating_duration_since(now).as_nanos();
+        let waiting = waits * u128::from(rate) / 8_000_000_000;
+        if waiting + len as u128 > config.queue as u128 {
+            return None;
+        }
+        let nanos = (len as u64 * 8).saturating_mul(1_000_000_000) / rate;
+        let left = start + Duration::from_nanos(nanos);
+        self.busy_until = Some(left);
+        Some(left)
+    }
+
+    fn is_lost(&mut self, loss: Loss) -> bool {
+        match loss {
+            Loss::Uniform(p) => self.random.chance(p),
+            Loss::Bursts {
+                begin,
+                end,
+                good,
+                bad,
+            } => {
+                let turns = if self.in_burst { end } else { begin };
+                self.in_burst ^= self.random.chance(turns);
+                let p = if self.in_burst { bad } else { good };
+                self.random.chance(p)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn way() -> Way {
+        Way::new(Random::new(1))
+    }
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn rate_delay_and_queue_add_up() {
+        let config = LinkConfig::new().rate(8_000_000).delay(ms(10)).queue(2000);
+        let (mut way, now) = (way(), Instant::START);
+        let arrivals: Vec<Verdict> = (0..3).map(|_| way.offer(&config, now, 1000)).collect();
+        let arrives = |after| Verdict::Arrives {
+            at: now + ms(after),
+            again: None,
+            flip: None,
+        };
+        assert_eq!(arrivals, [arrives(11), arrives(12), Verdict::Lost("queue")]);
+        assert_eq!(way.offer(&config, now + ms(50), 1000), arrives(61));
+    }
+
+    #[test]
+    fn jitter_keeps_the_order() {
+        let config = LinkConfig::new().delay(ms(10)).jitter(ms(20));
+        let mut way = way();
+        let mut last = Instant::START;
+        for sent in 0..200 {
+            match way.offer(&config, Instant::START + ms(sent), 100) {
+                Verdict::Arrives { at, .. } => {
+                    assert!(at >= last);
+                    last = at;
+                }
+                Verdict::Lost(why) => panic!("lost: {why}"),
+            }
+        }
+    }
+
+    #[test]
+    fn losses_have_their_frequency() {
+        let bursts = Loss::Bursts {
+            begin: 0.01,
+            end: 0.19,
+            good: 0.0,
+            bad: 1.0,
+        };
+        for (loss, expected) in [(Loss::Uniform(0.05), 0.05), (bursts, 0.05)] {
+            let config = LinkConfig::new().loss(loss);
+            let mut way = way();
+            let lost = (0..40_000)
+                .filter(|_| way.offer(&config, Instant::START, 100) == Verdict::Lost("chance"))
+                .count();
+            let share = lost as f64 / 40_000.0;
+            assert!((share - expected).abs() < 0.01, "{loss:?}: {share}");
+        }
+        let too_big = way().offer(&LinkConfig::new(), Instant::START, 1501);
+        assert_eq!(too_big, Verdict::Lost("MTU"));
+    }
+}

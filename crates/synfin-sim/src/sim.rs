@@ -1,0 +1,348 @@
+//! [`Sim`]: hosts, links, a clock, and what is due.
+
+mod network;
+mod record;
+mod run;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use synfin_core::{Instant, Stack};
+use synfin_trace::{PacketId, TimelineBuilder};
+
+use crate::app::App;
+use crate::check::Checks;
+use crate::clock::Clock;
+use crate::digest::Digest;
+use crate::executor::{Executor, JoinHandle, Spawner};
+use crate::fault::{ActiveFault, FaultError, SegmentFault};
+use crate::host::{Attachment, Engine, Host, HostConfig, HostId};
+use crate::link::{LinkConfig, LinkId, Way};
+use crate::port::SimPort;
+use crate::random::Random;
+use crate::schedule::Schedule;
+use crate::wire_check::WireCheck;
+
+/// A network in virtual time.
+pub struct Sim {
+    seed: u64,
+    now: Instant,
+    hosts: Vec<Host>,
+    links: Vec<Link>,
+    schedule: Schedule<Due>,
+    faults: Vec<ActiveFault>,
+    clock: Clock,
+    executor: Executor,
+    recorder: Option<TimelineBuilder>,
+    digest: Digest,
+    checks: Checks,
+    wire_check: WireCheck,
+    packets: u64,
+}
+
+/// A link between two hosts.
+struct Link {
+    config: LinkConfig,
+    /// Towards the second end, towards the first.
+    ways: [Way; 2],
+    /// Hosts, and which attachment of theirs.
+    ends: [(usize, usize); 2],
+    cut: bool,
+}
+
+/// What is due at some time.
+enum Due {
+    Packet(Arrival),
+    Wake { host: usize, life: u32, token: u64 },
+    Call(Box<dyn FnOnce(&mut Sim)>),
+}
+
+/// A packet that reaches a host.
+struct Arrival {
+    host: usize,
+    attachment: usize,
+    octets: Vec<u8>,
+    packet: Option<PacketId>,
+    corrupted: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// Nothing is due any more: nothing will ever happen without a call.
+    Idle,
+    /// The time was over.
+    TimeOver,
+}
+
+/// When a simulation begins. Not 0: an hour before it, something may have happened.
+const START: Instant = Instant::from_nanos(3_600_000_000_000);
+
+/// Trace records of a host that are kept from one step to the next while a run is recorded.
+const TRACE_CAPACITY: usize = 1 << 16;
+
+impl Sim {
+    /// A network without hosts. All chance comes from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            now: START,
+            hosts: Vec::new(),
+            links: Vec::new(),
+            schedule: Schedule::new(),
+            faults: Vec::new(),
+            clock: Clock::new(START),
+            executor: Executor::new(),
+            recorder: None,
+            digest: Digest::new(),
+            checks: Checks::default(),
+            wire_check: WireCheck::default(),
+            packets: 0,
+        }
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How much time has passed since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.now.saturating_duration_since(START)
+    }
+
+    /// The clock, for futures.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// What is checked; everything by default.
+    pub fn set_checks(&mut self, checks: Checks) {
+        self.checks = checks;
+    }
+
+    /// Adds a host with a stack.
+    pub fn add_host(&mut self, config: HostConfig) -> HostId {
+        let engine = Engine::new(&config, self.host_seed(self.hosts.len(), 0));
+        self.push_host(config, Some(engine))
+    }
+
+    /// Adds a host whose stack lives elsewhere, in a future; it gets its [`SimPort`] by
+    /// [`link_port`](Self::link_port).
+    pub fn add_remote(&mut self, name: &str) -> HostId {
+        self.push_host(HostConfig::new(name), None)
+    }
+
+    fn push_host(&mut self, config: HostConfig, engine: Option<Engine>) -> HostId {
+        let id = HostId(self.hosts.len());
+        self.hosts.push(Host {
+            name: config.name.clone(),
+            attachments: Vec::new(),
+            engine,
+            config,
+            life: 0,
+            touched: true,
+            crashed: false,
+        });
+        self.register(id);
+        id
+    }
+
+    fn host_seed(&self, host: usize, life: u32) -> [u8; 32] {
+        Random::part(self.seed, (host as u64) << 32 | u64::from(life) | 1 << 63).seed()
+    }
+
+    /// Joins two hosts. Each gets a device for it; a host's addresses are on its first one.
+    pub fn link(&mut self, one: HostId, other: HostId, config: LinkConfig) -> LinkId {
+        let id = LinkId(self.links.len());
+        let mut ends = [(0, 0); 2];
+        for (side, host) in [one, other].into_iter().enumerate() {
+            ends[side] = (host.0, self.attach(host, id, side, config.mtu));
+        }
+        let way = |side: u64| Way::new(Random::part(self.seed, (id.0 as u64) << 1 | side));
+        self.links.push(Link {
+            ways: [way(0), way(1)],
+            config,
+            ends,
+            cut: false,
+        });
+        id
+    }
+
+    fn attach(&mut self, host: HostId, link: LinkId, side: usize, mtu: u32) -> usize {
+        let host = &mut self.hosts[host.0];
+        let port = SimPort::new(mtu, host.config.batch);
+        if let Some(engine) = &mut host.engine {
+            let first = host.attachments.is_empty();
+            let addresses: &[_] = if first { &host.config.addresses } else { &[] };
+            engine.attach(&port, addresses);
+        }
+        host.attachments.push(Attachment { port, link, side });
+        host.attachments.len() - 1
+    }
+
+    /// A remote host's end of a link.
+    ///
+    /// # Panics
+    /// When the host is not on the link.
+    pub fn link_port(&self, host: HostId, link: LinkId) -> SimPort {
+        let attachments = &self.hosts[host.0].attachments;
+        let attachment = attachments.iter().find(|at| at.link == link);
+        attachment.expect("the host is on the link").port.clone()
+    }
+
+    /// Changes what a link is like from now on, but for its MTU.
+    pub fn set_link(&mut self, link: LinkId, config: LinkConfig) {
+        let link = &mut self.links[link.0];
+        let mtu = link.config.mtu;
+        link.config = config.mtu(mtu);
+    }
+
+    /// Cuts a link, or joins it again. What is under way still arrives.
+    pub fn cut(&mut self, link: LinkId, cut: bool) {
+        self.links[link.0].cut = cut;
+    }
+
+    /// Adds a fault that hits a certain segment, in words; see [`SegmentFault`].
+    ///
+    /// # Errors
+    /// When the words are none that it knows.
+    pub fn fault(&mut self, words: &str) -> Result<(), FaultError> {
+        self.add_fault(words.parse()?);
+        Ok(())
+    }
+
+    /// Adds a fault that hits a certain segment.
+    pub fn add_fault(&mut self, fault: SegmentFault) {
+        self.faults.push(ActiveFault::new(fault));
+    }
+
+    /// Sets the application of a host; it starts with the next step.
+    ///
+    /// # Panics
+    /// When the host has no stack here.
+    pub fn set_app(&mut self, host: HostId, app: impl App + 'static) {
+        self.engine_mut(host).set_app(Box::new(app));
+    }
+
+    /// A host's stack.
+    ///
+    /// # Panics
+    /// When the host has no stack here, or is gone.
+    pub fn stack(&self, host: HostId) -> &Stack {
+        let engine = self.hosts[host.0].engine.as_ref();
+        &engine.expect("the host has a stack here").stack
+    }
+
+    /// A host's stack, to make calls. What they cause is carried out by the next step.
+    ///
+    /// # Panics
+    /// As [`stack`](Self::stack).
+    pub fn stack_mut(&mut self, host: HostId) -> &mut Stack {
+        let now = self.now;
+        let stack = &mut self.engine_mut(host).stack;
+        stack.handle_timeout(now);
+        stack
+    }
+
+    fn engine_mut(&mut self, host: HostId) -> &mut Engine {
+        let host = &mut self.hosts[host.0];
+        host.touched = true;
+        host.engine.as_mut().expect("the host has a stack here")
+    }
+
+    /// A host's device on its `attachment`th link, counted from 0.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn device(&self, host: HostId, attachment: usize) -> synfin_core::DeviceId {
+        let engine = self.hosts[host.0].engine.as_ref();
+        engine
+            .expect("the host has a stack here")
+            .device(attachment)
+    }
+
+    /// Does something at an instant.
+    pub fn at(&mut self, at: Instant, act: impl FnOnce(&mut Self) + 'static) {
+        self.schedule
+            .push(at.max(self.now), Due::Call(Box::new(act)));
+    }
+
+    /// Does something after so long.
+    pub fn after(&mut self, delay: Duration, act: impl FnOnce(&mut Self) + 'static) {
+        self.at(self.now + delay, act);
+    }
+
+    /// The host is gone, without a word.
+    pub fn crash(&mut self, host: HostId) {
+        self.note_crash(host);
+        let host = &mut self.hosts[host.0];
+        host.engine = None;
+        host.crashed = true;
+        host.attachments.iter().for_each(|at| at.port.clear());
+    }
+
+    /// The host forgets everything and starts again, with this application.
+    pub fn restart(&mut self, host: HostId, app: impl App + 'static) {
+        self.note_restart(host);
+        let life = self.hosts[host.0].life + 1;
+        let seed = self.host_seed(host.0, life);
+        let at = &mut self.hosts[host.0];
+        let mut engine = Engine::new(&at.config, seed);
+        engine.stack.handle_timeout(self.now);
+        for (index, attachment) in at.attachments.iter().enumerate() {
+            attachment.port.clear();
+            let addresses: &[_] = if index == 0 {
+                &at.config.addresses
+            } else {
+                &[]
+            };
+            engine.attach(&attachment.port, addresses);
+        }
+        engine.set_app(Box::new(app));
+        at.engine = Some(engine);
+        at.life = life;
+        at.crashed = false;
+        at.touched = true;
+        self.trace_if_recorded(host);
+    }
+
+    /// Runs a future on virtual time.
+    pub fn spawn<F>(&mut self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.executor.spawner().spawn(future)
+    }
+
+    /// What spawns futures from within futures.
+    pub fn spawner(&self) -> Spawner {
+        self.executor.spawner()
+    }
+
+    /// A fingerprint of every packet that left a host, and when: equal runs have equal ones.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// Packets that left a host so far.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.seed)
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! Packets between hosts: faults first, then the link.
+
+use synfin_trace::{EndId, Fate, PacketId, Trip};
+
+use crate::fault::{self, Treatment};
+use crate::link::Verdict;
+use crate::port::Outgoing;
+use crate::sim::{Arrival, Due, Sim};
+
+/// A packet that a host sends, and where it goes.
+struct Passing {
+    from: usize,
+    to: (usize, usize),
+    link: usize,
+    side: usize,
+    packet: Option<PacketId>,
+}
+
+impl Sim {
+    /// Takes what a host has put on its links.
+    pub(super) fn take_packets(&mut self, host: usize) {
+        for index in 0..self.hosts[host].attachments.len() {
+            let attachment = &self.hosts[host].attachments[index];
+            if !attachment.port.has_outgoing() {
+                continue;
+            }
+            let (link, side) = (attachment.link.0, attachment.side);
+            for outgoing in attachment.port.take_outgoing() {
+                self.pass(host, link, side, outgoing);
+            }
+        }
+    }
+
+    fn pass(&mut self, from: usize, link: usize, side: usize, outgoing: Outgoing) {
+        let Outgoing { octets, trace } = outgoing;
+        self.packets += 1;
+        self.digest.add_number(self.now.as_nanos());
+        self.digest.add_number(from as u64);
+        self.digest.add(&octets);
+        self.check_packet(link, &octets);
+        let to = self.links[link].ends[1 - side];
+        let packet = self.record_packet(|sent| Trip {
+            from: EndId(from),
+            to: EndId(to.0),
+            sent,
+            fate: Fate::UnderWay,
+            octets: octets.clone(),
+            trace,
+            copy_of: None,
+        });
+        let passing = Passing {
+            from,
+            to,
+            link,
+            side,
+            packet,
+        };
+        self.treat(&passing, octets);
+    }
+
+    fn check_packet(&mut self, link: usize, octets: &[u8]) {
+        if !self.checks.wire {
+            return;
+        }
+        let mtu = self.links[link].config.mtu;
+        if let Err(rule) = self.wire_check.check(octets, mtu) {
+            panic!("seed {}, after {:?}: {rule}", self.seed, self.elapsed());
+        }
+    }
+
+    fn treat(&mut self, passing: &Passing, mut octets: Vec<u8>) {
+        let treatment = self.treatment(passing.from, &octets);
+        if treatment == Some(Treatment::Drop) {
+            return self.lose(passing, "fault");
+        }
+        let link = &mut self.links[passing.link];
+        if link.cut {
+            return self.lose(passing, "cut");
+        }
+        let verdict = link.ways[passing.side].offer(&link.config, self.now, octets.len());
+        let (at, mut again, mut flip) = match verdict {
+            Verdict::Lost(why) => return self.lose(passing, why),
+            Verdict::Arrives { at, again, flip } => (at, again, flip),
+        };
+        let mut arrives = at;
+        match treatment {
+            Some(Treatment::Delay(by)) => arrives = at + by,
+            Some(Treatment::Duplicate) => again = again.or(Some(at)),
+            Some(Treatment::Corrupt) => flip = flip.or(Some(0.5)),
+            Some(Treatment::Drop) | None => {}
+        }
+        if let Some(again) = again {
+            self.send_copy(passing, again, &octets);
+        }
+        if let Some(place) = flip {
+            corrupt(&mut octets, place);
+        }
+        let arrival = Arrival {
+            host: passing.to.0,
+            attachment: passing.to.1,
+            octets,
+            packet: passing.packet,
+            corrupted: flip.is_some(),
+        };
+        self.schedule.push(arrives, Due::Packet(arrival));
+    }
+
+    fn treatment(&mut self, from: usize, octets: &[u8]) -> Option<Treatment> {
+        if self.faults.is_empty() {
+            return None;
+        }
+        let kind = fault::kind_of(octets)?;
+        let name = &self.hosts[from].name;
+        let mut treatment = None;
+        for fault in &mut self.faults {
+            // Each fault counts, also when another one strikes first.
+            treatment = treatment.or(fault.strikes(name, kind));
+        }
+        treatment
+    }
+
+    fn send_copy(&mut self, passing: &Passing, at: synfin_core::Instant, octets: &[u8]) {
+        let copy_of = passing.packet;
+        let packet = self.record_packet(|sent| Trip {
+            from: EndId(passing.from),
+            to: EndId(passing.to.0),
+            sent,
+            fate: Fate::UnderWay,
+            octets: octets.to_vec(),
+            trace: None,
+            copy_of,
+        });
+        let arrival = Arrival {
+            host: passing.to.0,
+            attachment: passing.to.1,
+            octets: octets.to_vec(),
+            packet,
+            corrupted: false,
+        };
+        self.schedule.push(at, Due::Packet(arrival));
+    }
+
+    fn lose(&mut self, passing: &Passing, why: &'static str) {
+        self.record_fate(passing.packet, Fate::Lost(why));
+    }
+}
+
+/// Flips one bit, at a place from 0 to 1.
+fn corrupt(octets: &mut [u8], place: f64) {
+    let bits = octets.len() * 8;
+    let bit = ((bits as f64 * place) as usize).min(bits.saturating_sub(1));
+    if let Some(octet) = octets.get_mut(bit / 8) {
+        *octet ^= 1 << (bit % 8);
+    }
+}
