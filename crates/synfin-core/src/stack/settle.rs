@@ -123,6 +123,11 @@ impl Stack {
             slot = self.tables.time_wait.insert(record);
         }
         let Some(slot) = slot else { return };
+        let owes_ack = self
+            .tables
+            .conns
+            .get(id)
+            .is_some_and(|c| c.marks.has(Marks::LAST_ACK_OWED));
         self.tables.addresses.intern(tuple.local.ip());
         self.totals.enter(State::TimeWait);
         self.insert_flow(&tuple, Place::TimeWait(slot.index));
@@ -139,7 +144,9 @@ impl Stack {
             self.cx
                 .trace(flow.unwrap_or(crate::trace::FlowId::NONE), event);
         }
-        self.reply_from_time_wait(slot, tuple, AckReason::Fin);
+        if owes_ack {
+            self.reply_from_time_wait(slot, tuple, AckReason::Fin);
+        }
     }
 
     fn time_wait_record(&self, c: &Connection, id: SlotId) -> TimeWaitRecord {
@@ -153,7 +160,7 @@ impl Stack {
             deadline: self.cx.now + self.cx.config.tcp.patience.time_wait,
             flow: c.cold.flow,
             device: c.cold.device,
-            wnd_field: (c.rcv.wnd() >> c.shifts.rcv().get()).min(u32::from(u16::MAX)) as u16,
+            wnd_field: last_window(c),
             answered: None,
             owner: (!c.is_orphan()).then_some(ConnId(id)),
         }
@@ -241,6 +248,13 @@ impl Stack {
         self.orphans -= 1;
         self.tables.addresses.release(c.key.local);
     }
+}
+
+/// The window field of what TIME-WAIT sends: what was promised, rounded up, for nothing is taken
+/// any more and a promise is not taken back.
+fn last_window(c: &Connection) -> u16 {
+    let unit = 1 << c.shifts.rcv().get();
+    c.rcv.wnd().div_ceil(unit).min(u32::from(u16::MAX)) as u16
 }
 
 /// Whether the connection might have something to send. Asked cheaply here; `next_segment` has

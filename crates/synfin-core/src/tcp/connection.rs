@@ -198,6 +198,8 @@ bits! {
         WANT_MEMORY = 21,
         /// The connection stands in the queue of those who wait for memory.
         MEMORY_QUEUED = 22,
+        /// TIME-WAIT was reached while an acknowledgement was owed.
+        LAST_ACK_OWED = 23,
         /// Keep-alive is on.
         KEEP_ALIVE = 24,
         /// The handshake needed a retransmitted SYN (6298-16).
@@ -679,6 +681,9 @@ impl Connection {
         }
         self.cold.close_reason = Some(why);
         self.marks.set(Marks::OFF_WIRE);
+        if self.state == State::TimeWait && self.marks.has(Marks::ACK_NOW) {
+            self.marks.set(Marks::LAST_ACK_OWED);
+        }
         let owed = Marks::ACK_NOW
             .or(Marks::SEND_SYN)
             .or(Marks::PROBE_PEER)
