@@ -11,7 +11,7 @@ mod tests;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use synfin_trace::{Style, Timeline, json_lines, ladder, pcapng, svg};
+use synfin_trace::{Conversation, Style, Timeline, json_lines, ladder, pcapng, svg};
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
@@ -60,7 +60,8 @@ fn page(scene: &Scene, timeline: &Timeline, style: Style) -> String {
     page.push('\n');
     page += &ladder(timeline, style);
     let notes = run::notes(timeline);
-    if !notes.is_empty() {
+    // With one ladder they stand in it.
+    if !notes.is_empty() && Conversation::all(timeline).len() > 1 {
         page += "\n What the applications saw:\n";
         for note in notes {
             page += &format!("   {note}\n");

@@ -187,10 +187,10 @@ pub const BATCH: usize = 64;
 
 /// Carries what is due between a device and a stack, and hands events to the application:
 ///
-/// 1. the frames that the device has, as batches, and timeouts that are due;
-/// 2. what the stack has to send: owed acknowledgements leave before the application reacts;
-/// 3. events, to `application`, which may call anything;
-/// 4. what the stack has to send because of that.
+/// 1. the frames that the device has, as a batch, and timeouts that are due;
+/// 2. events, to `application`, which may call anything but must not dawdle;
+/// 3. what the stack has to send: an answer, or a FIN, carries the acknowledgement that is owed;
+/// 4. again from 2 if sending has raised an event.
 ///
 /// Returns the instant at which it must be called again at the latest. `now` is the same for the
 /// whole step and must not go back between steps.
@@ -203,11 +203,18 @@ pub fn turn<D: Device + ?Sized>(
 ) -> Option<Instant> {
     receive(stack, id, device, now);
     stack.handle_timeout(now);
-    transmit(stack, id, device, now);
-    while let Some(event) = stack.poll_event() {
-        application(stack, event);
+    let mut event = stack.poll_event();
+    loop {
+        while let Some(happened) = event {
+            application(stack, happened);
+            event = stack.poll_event();
+        }
+        transmit(stack, id, device, now);
+        event = stack.poll_event();
+        if event.is_none() {
+            break;
+        }
     }
-    transmit(stack, id, device, now);
     [stack.poll_timeout(), device.poll_timeout()]
         .into_iter()
         .flatten()

@@ -162,8 +162,8 @@ impl Engine {
             || self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// One step: packets in, timeouts, owed acknowledgements out, the application, what it caused
-    /// out. Tells what the application wants of the simulator.
+    /// One step: packets in, timeouts, the application, packets out. Tells what the application
+    /// wants of the simulator.
     pub(crate) fn turn(&mut self, now: Instant, ports: &mut [Attachment]) -> Wants {
         for (id, attachment) in self.devices.iter().zip(ports.iter_mut()) {
             loop {
@@ -174,9 +174,16 @@ impl Engine {
             }
         }
         self.stack.handle_timeout(now);
-        self.transmit(now, ports);
-        let wants = self.run_app(now);
-        self.transmit(now, ports);
+        let mut wants = Wants::default();
+        let mut event = self.stack.poll_event();
+        loop {
+            self.run_app(now, event.take(), &mut wants);
+            self.transmit(now, ports);
+            event = self.stack.poll_event();
+            if event.is_none() {
+                break;
+            }
+        }
         self.deadline = self.stack.poll_timeout();
         wants
     }
@@ -187,12 +194,11 @@ impl Engine {
         }
     }
 
-    fn run_app(&mut self, now: Instant) -> Wants {
-        let mut wants = Wants::default();
+    fn run_app(&mut self, now: Instant, first: Option<Event>, wants: &mut Wants) {
         let mut cx = AppContext {
             stack: &mut self.stack,
             now,
-            wants: &mut wants,
+            wants,
         };
         if !std::mem::replace(&mut self.started, true) {
             self.app.start(&mut cx);
@@ -200,13 +206,10 @@ impl Engine {
         for token in std::mem::take(&mut self.due_wakes) {
             self.app.wake(&mut cx, token);
         }
-        while let Some(event) = next_event(cx.stack) {
-            self.app.event(&mut cx, event);
+        let mut event = first.or_else(|| cx.stack.poll_event());
+        while let Some(happened) = event {
+            self.app.event(&mut cx, happened);
+            event = cx.stack.poll_event();
         }
-        wants
     }
-}
-
-fn next_event(stack: &mut Stack) -> Option<Event> {
-    stack.poll_event()
 }

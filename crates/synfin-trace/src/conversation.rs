@@ -141,6 +141,50 @@ impl<'a> Conversation<'a> {
         self.origins[step.from.other().index()].relative(step.segment.ack)
     }
 
+    /// How long a packet usually travels: the median.
+    pub(crate) fn usual_flight(&self) -> Duration {
+        let mut flights: Vec<Duration> = self
+            .steps
+            .iter()
+            .filter_map(|step| {
+                let arrived = step.packet.arrived()?;
+                Some(arrived.saturating_duration_since(step.packet.sent))
+            })
+            .collect();
+        flights.sort_unstable();
+        let middle = flights.get(flights.len() / 2).copied();
+        middle.unwrap_or(Duration::from_millis(1))
+    }
+
+    /// Whether packets that left later arrived before this one.
+    pub(crate) fn is_overtaken(&self, index: usize) -> bool {
+        let step = &self.steps[index];
+        let Some(arrived) = step.packet.arrived() else {
+            return false;
+        };
+        let later = self.steps[index + 1..].iter();
+        later
+            .take_while(|other| other.packet.sent < arrived)
+            .any(|other| {
+                other.from == step.from && other.packet.arrived().is_some_and(|at| at < arrived)
+            })
+    }
+
+    /// The state in which an end is at last; `None` if its host is gone.
+    pub(crate) fn last_state(&self, side: Lifeline) -> Option<State> {
+        let changes = self.changes(side);
+        let last = changes.last();
+        let gone = self.marks.iter().rev().find(|mark| {
+            mark.side == side && matches!(mark.what, MarkKind::Crashed | MarkKind::Restarted)
+        });
+        match gone {
+            Some(mark) if last.is_none_or(|change| change.at <= mark.at) => {
+                (mark.what == MarkKind::Restarted).then_some(State::Closed)
+            }
+            _ => Some(last.map_or(self.initial[side.index()], |change| change.to)),
+        }
+    }
+
     /// Every change of state of one end, by time.
     pub fn changes(&self, side: Lifeline) -> Vec<Change> {
         let departures = self.steps.iter().filter(|step| step.from == side);
@@ -231,12 +275,12 @@ impl Attacher {
             TraceEvent::Received { segment } => self.received(conversation, at, segment),
             TraceEvent::Sent { segment, .. } => self.sent(conversation, at, segment),
             TraceEvent::TimerSet { timer, .. } => {
-                self.set.retain(|(other, _)| other != timer);
-                self.set.push((*timer, at));
+                self.start_timer(*timer, at);
             }
             TraceEvent::TimerFired { timer, attempt } => {
                 let set = self.set.iter().find(|(other, _)| other == timer);
                 let since = set.map_or(at, |(_, since)| *since);
+                self.start_timer(*timer, at);
                 let ran = at.saturating_duration_since(since);
                 if is_worth_a_word(*timer, ran) {
                     let attempt = *attempt;
@@ -254,6 +298,12 @@ impl Attacher {
             }
             _ => {}
         }
+    }
+
+    /// A timer that fires starts again.
+    fn start_timer(&mut self, timer: TimerKind, at: Instant) {
+        self.set.retain(|(other, _)| *other != timer);
+        self.set.push((timer, at));
     }
 
     fn change(&mut self, conversation: &mut Conversation<'_>, change: Change) {
@@ -280,11 +330,14 @@ impl Attacher {
                 && step.segment.text_len == segment.text_len
         };
         let taken = &self.taken;
-        self.arrived = conversation
-            .steps
-            .iter()
-            .enumerate()
-            .position(|(index, step)| !taken[index] && is_it(step));
+        let find = |free: bool| {
+            let mut steps = conversation.steps.iter().enumerate();
+            steps
+                .find(|(index, step)| (!free || !taken[*index]) && is_it(step))
+                .map(|(index, _)| index)
+        };
+        // A SYN that ends TIME-WAIT is received twice: by the old incarnation and by the new one.
+        self.arrived = find(true).or_else(|| find(false));
         if let Some(index) = self.arrived {
             self.taken[index] = true;
         }
@@ -340,7 +393,6 @@ fn by_segment(cause: Cause) -> bool {
             | Cause::AckOfFin
             | Cause::FinAndAckOfFin
             | Cause::Reset
-            | Cause::Reopened
             | Cause::Unreachable
     )
 }

@@ -71,7 +71,8 @@ fn losses(conversation: &Conversation<'_>, summary: &Summary) -> Option<String> 
     };
     let lost = count(summary.lost, "packet lost", "packets lost");
     let again = count(summary.retransmissions, "retransmission", "retransmissions");
-    Some(format!("{lost}, {again}{by}{}.", window_cut(conversation)))
+    let cut = window_cut(conversation);
+    Some(format!("{}, {again}{by}{cut}.", capital(&lost)))
 }
 
 /// What loss recovery did to the congestion window, if it was once only.
@@ -95,7 +96,7 @@ fn window_cut(conversation: &Conversation<'_>) -> String {
 
 fn count(number: u64, one: &str, many: &str) -> String {
     match number {
-        0 => format!("No {many}"),
+        0 => format!("no {many}"),
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),
     }
@@ -130,10 +131,8 @@ fn crossed(conversation: &Conversation<'_>) -> bool {
 
 fn end(conversation: &Conversation<'_>, summary: &Summary) -> String {
     let last = Lifeline::BOTH.map(|side| {
-        let changes = conversation.changes(side);
-        changes
-            .last()
-            .map_or(conversation.initial[side.index()], |change| change.to)
+        let state = conversation.last_state(side);
+        state.map_or("gone", State::as_str)
     });
     let [left, right] = conversation
         .pair

@@ -173,10 +173,10 @@ fn outcome(conversation: &Conversation<'_>) -> Outcome {
         }
     }
     let is_over = |side| {
-        let changes = conversation.changes(side);
-        changes
-            .last()
-            .is_some_and(|change| matches!(change.to, State::Closed | State::Listen))
+        matches!(
+            conversation.last_state(side),
+            Some(State::Closed | State::Listen)
+        )
     };
     if is_over(Lifeline::Left) && is_over(Lifeline::Right) {
         Outcome::Closed
@@ -185,7 +185,7 @@ fn outcome(conversation: &Conversation<'_>) -> Outcome {
     }
 }
 
-fn is_own_decision(reason: CloseReason) -> bool {
+pub(crate) fn is_own_decision(reason: CloseReason) -> bool {
     !matches!(
         reason,
         CloseReason::Graceful

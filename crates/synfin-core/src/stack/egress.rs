@@ -387,7 +387,7 @@ fn on_syn_ack(entry: &mut HalfOpen, now: Instant) -> SendReason {
     if entry.copies == 1 {
         return SendReason::Open;
     }
-    let by = if entry.deadline <= now {
+    let by = if core::mem::take(&mut entry.timer_fired) {
         LossSign::Rto
     } else {
         LossSign::RepeatedSyn

@@ -20,7 +20,7 @@ use crate::tcp::segment_arrives::{Origin, segment_arrives};
 use crate::tcp::send::half::SentSegment;
 use crate::tcp::time_wait;
 use crate::time::Tick;
-use crate::trace::{AckReason, ResetReason, Role, SendReason, TraceEvent};
+use crate::trace::{AckReason, ResetReason, Role, SendReason, TimerKind, TraceEvent};
 
 impl Stack {
     /// The listener for a local address: the most specific wins. covers: EV-1
@@ -174,6 +174,7 @@ impl Stack {
             challenge: ChallengeLimiter::new(self.cx.config.tcp.challenge.burst, Tick::of(now)),
             copies: 0,
             timeouts: 0,
+            timer_fired: false,
             phase,
             ready: false,
             challenged: false,
@@ -396,6 +397,7 @@ impl Stack {
             return;
         }
         entry.timeouts += 1;
+        entry.timer_fired = true;
         if entry.timeouts > self.cx.config.tcp.patience.syn_ack_retries {
             self.remove_half_open(id, Cause::Expired);
             return;
@@ -553,6 +555,11 @@ impl Stack {
         self.tables.addresses.release(record.key.local);
         self.tables.time_wait.drop_stale();
         if self.cx.tracer.is_on() {
+            if cause == Cause::TwoMsl {
+                let (timer, attempt) = (TimerKind::TimeWait, 1);
+                let event = TraceEvent::TimerFired { timer, attempt };
+                self.cx.trace(record.flow, event);
+            }
             let (from, to) = (State::TimeWait, State::Closed);
             self.cx
                 .trace(record.flow, TraceEvent::State { from, to, cause });

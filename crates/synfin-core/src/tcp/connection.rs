@@ -208,6 +208,9 @@ bits! {
         WAS_ESTABLISHED = 26,
         /// The flow table no longer points here.
         DETACHED = 27,
+        /// The third segment of the handshake goes by itself, as peers expect it, also when the
+        /// application has text for it by now.
+        HANDSHAKE_ACK = 28,
     }
 }
 

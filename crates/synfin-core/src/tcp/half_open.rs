@@ -44,6 +44,8 @@ pub(crate) struct HalfOpen {
     pub(crate) copies: u8,
     /// Timeouts of the SYN,ACK.
     pub(crate) timeouts: u8,
+    /// The next SYN,ACK is sent because the timer fired.
+    pub(crate) timer_fired: bool,
     pub(crate) phase: Phase,
     pub(crate) ready: bool,
     /// A challenge is owed.

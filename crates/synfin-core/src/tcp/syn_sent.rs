@@ -63,6 +63,9 @@ fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     c.snd.wl2 = seg.ack;
     window::set(c, cx, u32::from(seg.wnd));
     c.ack_now(AckReason::Handshake);
+    if c.unsent() == 0 && !c.fin_waits() {
+        c.marks.set(Marks::HANDSHAKE_ACK);
+    }
     on_established(c, cx);
 }
 

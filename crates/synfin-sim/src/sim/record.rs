@@ -70,7 +70,7 @@ impl Sim {
 
     pub(super) fn note_arrival(&mut self, arrival: &Arrival) {
         let fate = if self.hosts[arrival.host].crashed {
-            Fate::Lost("host gone")
+            Fate::Lost("gone")
         } else if arrival.corrupted {
             Fate::Lost("corrupted")
         } else {

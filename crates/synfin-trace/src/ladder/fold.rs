@@ -92,13 +92,15 @@ fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
     let control = Flags::SYN
         .with(Flags::FIN)
         .with(Flags::RST)
-        .with(Flags::URG);
+        .with(Flags::URG)
+        .with(Flags::PSH);
     let usual = matches!(
         step.packet.reason,
         None | Some(SendReason::Text | SendReason::Ack(_))
     );
     let changes = row.margins.iter().flatten();
     usual
+        && !conversation.is_overtaken(index)
         && step.packet.copy_of.is_none()
         && !step.segment.flags.intersects(control)
         && step.segment.sack.is_empty()

@@ -1,6 +1,6 @@
 //! What is written on an arrow.
 
-use synfin_core::{AckReason, Flags, SendReason};
+use synfin_core::{AckReason, Flags, LossSign, SendReason};
 
 use crate::conversation::{Conversation, Step};
 use crate::words;
@@ -9,8 +9,18 @@ use crate::words;
 /// does not fit is left out.
 pub(crate) fn label(conversation: &Conversation<'_>, index: usize, room: usize) -> String {
     let step = &conversation.steps[index];
-    let mut parts = vec![head(conversation, step)];
-    let must = remark(step);
+    let mut must = remark(conversation, index);
+    let mut first = head(conversation, step, true);
+    let needs = |first: &str, must: &Option<String>| {
+        first.len() + must.as_ref().map_or(0, |must| must.len() + 1)
+    };
+    if needs(&first, &must) > room {
+        first = head(conversation, step, false);
+    }
+    if needs(&first, &must) > room {
+        must = None;
+    }
+    let mut parts = vec![first];
     if shows_ack(conversation, index) {
         parts.push(format!("ack={}", conversation.ack(step)));
     }
@@ -30,17 +40,20 @@ pub(crate) fn label(conversation: &Conversation<'_>, index: usize, room: usize) 
 
 /// The head alone.
 pub(crate) fn short_label(conversation: &Conversation<'_>, index: usize) -> String {
-    head(conversation, &conversation.steps[index])
+    head(conversation, &conversation.steps[index], true)
 }
 
 /// Flags and numbers.
-fn head(conversation: &Conversation<'_>, step: &Step<'_>) -> String {
+fn head(conversation: &Conversation<'_>, step: &Step<'_>, with_len: bool) -> String {
     let segment = &step.segment;
     let seq = conversation.seq(step);
     let flags = words::flags(segment.flags);
     if segment.text_len > 0 {
         let end = seq.wrapping_add(segment.text_len);
-        let range = format!("{seq}:{end} ({})", segment.text_len);
+        let mut range = format!("{seq}:{end}");
+        if with_len {
+            range += &format!(" ({})", segment.text_len);
+        }
         return if segment.flags == Flags::ACK {
             range
         } else {
@@ -76,22 +89,34 @@ fn syn_options(step: &Step<'_>) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(segment.mss.map(|mss| format!("mss={mss}")));
     parts.extend(segment.sack_permitted.then(|| "sackOK".to_owned()));
-    parts.extend(segment.timestamps.map(|_| "TS".to_owned()));
     parts.extend(segment.window_scale.map(|shift| format!("ws={shift}")));
+    parts.extend(segment.timestamps.map(|_| "TS".to_owned()));
     parts
 }
 
 /// What must not be left out.
-fn remark(step: &Step<'_>) -> Option<String> {
+fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
+    let step = &conversation.steps[index];
+    if conversation.is_overtaken(index) {
+        return Some("late".to_owned());
+    }
     if step.packet.copy_of.is_some() {
         return Some("duplicated".to_owned());
     }
     match step.packet.reason? {
-        SendReason::Retransmission { by, .. } => Some(format!("again, {}", words::loss_sign(by))),
+        SendReason::Retransmission { by, .. } => Some(format!("again, {}", sign(by))),
         SendReason::ZeroWindowProbe => Some("window probe".to_owned()),
         SendReason::KeepAliveProbe => Some("keep-alive probe".to_owned()),
         SendReason::Ack(AckReason::Challenge) => Some("challenge".to_owned()),
         _ => None,
+    }
+}
+
+/// How a loss was found, short.
+fn sign(by: LossSign) -> &'static str {
+    match by {
+        LossSign::FastRetransmit => "3 dup ACKs",
+        other => words::loss_sign(other),
     }
 }
 

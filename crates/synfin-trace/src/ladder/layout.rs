@@ -4,11 +4,14 @@
 //! of state that came before it: two FINs that cross. Such a packet has a row for each end,
 //! joined by a letter.
 
-use synfin_core::{Instant, State};
+use std::time::Duration;
+
+use synfin_core::{Cause, Instant, State};
 
 use crate::conversation::{Conversation, Step};
 use crate::ladder::fold;
 use crate::mark::{Change, Lifeline, Mark, MarkKind};
+use crate::summary::is_own_decision;
 use crate::words;
 
 /// What stands in a margin.
@@ -54,10 +57,11 @@ type Place = (Instant, u8);
 /// The rows of a conversation. `words` adds what applications said and hosts suffered.
 pub(crate) fn rows(conversation: &Conversation<'_>, words: bool, unfolded: bool) -> Vec<Row> {
     let mut placed: Vec<(Place, Vec<Row>)> = Vec::new();
-    let changes = Lifeline::BOTH.map(|side| conversation.changes(side));
+    let changes = Lifeline::BOTH.map(|side| placed_changes(conversation, side));
+    let usual = conversation.usual_flight();
     let mut letters = ('a'..='z').cycle();
     for (index, step) in conversation.steps.iter().enumerate() {
-        if crosses(step, &changes) {
+        if crosses(step, &changes, usual) {
             let letter = letters.next().unwrap_or('a');
             placed.extend(two_rows(step, index, letter));
         } else {
@@ -75,8 +79,38 @@ pub(crate) fn rows(conversation: &Conversation<'_>, words: bool, unfolded: bool)
     }
 }
 
-/// Another change stands between departure and arrival.
-fn crosses(step: &Step<'_>, changes: &[Vec<Change>; 2]) -> bool {
+/// A change of state at one end, and the time of the row in which it stands.
+struct Placed {
+    at: Instant,
+    row: Instant,
+}
+
+/// All changes of an end, in rows of their own or of whole packets.
+fn placed_changes(conversation: &Conversation<'_>, side: Lifeline) -> Vec<Placed> {
+    let steps = conversation.steps.iter();
+    let by_packets = steps.flat_map(|step| {
+        let changes = if step.from == side {
+            &step.departure
+        } else {
+            &step.arrival
+        };
+        let row = step.packet.sent;
+        changes
+            .iter()
+            .map(move |change| Placed { at: change.at, row })
+    });
+    let marks = conversation.marks.iter();
+    let alone = marks.filter(|mark| mark.side == side && matches!(mark.what, MarkKind::State(_)));
+    by_packets
+        .chain(alone.map(|mark| Placed {
+            at: mark.at,
+            row: mark.at,
+        }))
+        .collect()
+}
+
+/// In one row, the arrival would stand above a change that came before it.
+fn crosses(step: &Step<'_>, changes: &[Vec<Placed>; 2], usual: Duration) -> bool {
     let Some(arrived) = step.packet.arrived() else {
         return false;
     };
@@ -86,11 +120,13 @@ fn crosses(step: &Step<'_>, changes: &[Vec<Change>; 2]) -> bool {
     let sent = step.packet.sent;
     let at_receiver = changes[step.from.other().index()]
         .iter()
-        .any(|change| change.at >= sent && change.at < arrived);
+        .any(|change| change.at >= sent && change.at < arrived && change.row >= sent);
+    // A packet that was held back for long is two events, not one.
+    let late = arrived.saturating_duration_since(sent) > usual * 3;
     let at_sender = changes[step.from.index()]
         .iter()
         .any(|change| change.at > sent && change.at < arrived);
-    at_receiver || at_sender
+    at_receiver || (late && at_sender)
 }
 
 fn margin(at: Instant, changes: &[Change]) -> Margin {
@@ -160,7 +196,6 @@ fn aside(mark: &Mark, with_words: bool) -> Option<(Place, Vec<Row>)> {
         body,
     };
     let (rank, row) = match &mark.what {
-        MarkKind::State(change) => (4, state_row(side, change)),
         MarkKind::Timer {
             timer,
             ran,
@@ -174,6 +209,12 @@ fn aside(mark: &Mark, with_words: bool) -> Option<(Place, Vec<Row>)> {
             let text = format!("{}, {}{nth}", words::timer(*timer), words::span(*ran));
             (0, free(Body::Wait(side, text)))
         }
+        MarkKind::State(change) if change.cause == Cause::Reopened => {
+            let words = "TIME-WAIT gives way to the new connection";
+            (4, free(Body::Words(side, words.to_owned())))
+        }
+        MarkKind::State(change) => (4, state_row(side, change)),
+        MarkKind::Closed(reason) if !is_own_decision(*reason) => return None,
         MarkKind::Closed(reason) => (3, free(Body::Words(side, reason.to_string()))),
         MarkKind::Note(text) if with_words => (5, free(Body::Words(side, text.clone()))),
         MarkKind::Crashed => (3, free(Body::Words(side, "host is gone".to_owned()))),

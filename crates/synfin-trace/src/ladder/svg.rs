@@ -53,7 +53,7 @@ impl<'a, 'b> Picture<'a, 'b> {
     fn new(conversation: &'a Conversation<'b>, top: f64) -> Self {
         let axis = Axis::new(
             instants(conversation),
-            usual_flight(conversation),
+            conversation.usual_flight().as_nanos() as u64,
             top + HEAD,
         );
         Self {
@@ -271,20 +271,6 @@ fn instants(conversation: &Conversation<'_>) -> Vec<Instant> {
         .collect();
     instants.extend(conversation.marks.iter().map(|mark| mark.at));
     instants
-}
-
-/// The median flight, in nanoseconds.
-fn usual_flight(conversation: &Conversation<'_>) -> u64 {
-    let mut flights: Vec<u64> = conversation
-        .steps
-        .iter()
-        .filter_map(|step| {
-            let arrived = step.packet.arrived()?;
-            Some(arrived.as_nanos() - step.packet.sent.as_nanos())
-        })
-        .collect();
-    flights.sort_unstable();
-    flights.get(flights.len() / 2).copied().unwrap_or(1_000_000)
 }
 
 fn aside(what: &MarkKind) -> Option<String> {

@@ -30,9 +30,7 @@ pub(crate) fn render(out: &mut String, conversation: &Conversation<'_>, style: S
     }
     out.push('\n');
     for sentence in phases(conversation) {
-        out.push(' ');
-        out.push_str(&sentence);
-        out.push('\n');
+        wrap(out, &sentence);
     }
 }
 
@@ -106,7 +104,7 @@ impl Painter<'_, '_> {
             Body::Lost(index) => self.lost(*index),
             Body::Departure(index, letter) => self.half(*index, *letter, true),
             Body::Arrival(index, letter) => self.half(*index, *letter, false),
-            Body::Folded(run) => format!("{:^BETWEEN$}", folded(run)),
+            Body::Folded(run) => format!(":{:^width$}:", folded(run), width = BETWEEN - 2),
             Body::Empty | Body::Wait(..) | Body::Words(..) => String::new(),
         };
         format!("{text:<BETWEEN$}")
@@ -133,7 +131,7 @@ impl Painter<'_, '_> {
         };
         let end = format!("x lost ({why})");
         let room = BETWEEN - end.len() - 6;
-        let label = label(self.conversation, index, room.max(8));
+        let label = label(self.conversation, index, room);
         let line = match step.from {
             Lifeline::Left => {
                 let body = format!("{stroke}{stroke} {label} ");
@@ -216,16 +214,17 @@ fn folded(run: &Run) -> String {
     let mut parts = Vec::new();
     if run.segments > 0 {
         parts.push(format!(
-            "{} segments, {}",
+            "{} segs, {}",
             run.segments,
             words::octets(run.octets)
         ));
     }
     if run.acks > 0 {
-        parts.push(format!("{} ACKs", run.acks));
+        let plural = if run.acks == 1 { "" } else { "s" };
+        parts.push(format!("{} ACK{plural}", run.acks));
     }
     parts.push(words::span(run.lasted()));
-    format!(": {} :", parts.join(", "))
+    parts.join(", ")
 }
 
 fn aside(side: Lifeline, text: &str) -> String {
@@ -233,6 +232,21 @@ fn aside(side: Lifeline, text: &str) -> String {
         Lifeline::Left => format!("   | {text}"),
         Lifeline::Right => format!("{:>WIDTH$}", format!("{text} |   ")),
     }
+}
+
+/// A sentence, broken where it would leave the page.
+fn wrap(out: &mut String, sentence: &str) {
+    let mut width = 0;
+    for word in sentence.split(' ') {
+        if width > 0 && width + 1 + word.len() >= WIDTH {
+            out.push_str("\n  ");
+            width = 2;
+        }
+        out.push(' ');
+        out.push_str(word);
+        width += 1 + word.len();
+    }
+    out.push('\n');
 }
 
 fn line(out: &mut String, text: &str) {

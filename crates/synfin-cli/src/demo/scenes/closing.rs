@@ -27,7 +27,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         name: "three-segment-close",
-        title: "FIN and ACK joined: the server closes as soon as it sees the FIN",
+        title: "The server closes at once, and FIN and ACK are joined",
         look: &[
             "The server's FIN leaves with the acknowledgement of the client's, so the client",
             "goes from FIN-WAIT-1 to TIME-WAIT without FIN-WAIT-2.",

@@ -76,7 +76,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         name: "old-duplicate-syn",
-        title: "A SYN of an earlier attempt arrives late (RFC 9293, Figure 9)",
+        title: "An earlier attempt's SYN comes late (RFC 9293, Fig. 9)",
         look: &[
             "The first attempt was given up, but its SYN is still under way and overtakes",
             "the new one. The server answers it; the client sees an ACK of something it",
@@ -104,7 +104,10 @@ pub(super) const SCENES: &[Scene] = &[
     Scene {
         name: "refused",
         title: "Nobody listens",
-        look: &["The server's host answers the SYN with RST, and the client's OPEN fails at once."],
+        look: &[
+            "The server's host answers the SYN with RST, and the client's OPEN fails at",
+            "once.",
+        ],
         client: &[GET],
         server: &[],
         next: ["lost-syn", "reset", "refused --json"],

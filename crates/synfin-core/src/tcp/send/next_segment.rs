@@ -56,6 +56,9 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
     if c.marks.has(Marks::SEND_SYN) {
         return Some(syn(c, cx));
     }
+    if c.marks.take(Marks::HANDSHAKE_ACK) {
+        return acknowledgement(c);
+    }
     if c.state.is_synchronized() {
         let segment = lost_segment(c, cx)
             .or_else(|| new_text(c, cx))
@@ -92,13 +95,20 @@ fn syn(c: &mut Connection, cx: &Context) -> Emission {
             1
         }
     };
-    let reason = if copies == 1 {
-        SendReason::Open
-    } else {
-        SendReason::Retransmission {
-            by: LossSign::Rto,
-            copy: copies,
-        }
+    let timeouts = c.active().recovery.timeouts;
+    // In a simultaneous open the SYN,ACK follows the SYN: nothing is repeated.
+    let crossed = copies == 2 && flags.contains(Flags::ACK) && c.marks.has(Marks::ACTIVE_OPEN);
+    let reason = match (copies, timeouts) {
+        (1, _) => SendReason::Open,
+        (_, 0) if crossed => SendReason::Open,
+        (copy, timeouts) => SendReason::Retransmission {
+            by: if timeouts > 0 {
+                LossSign::Rto
+            } else {
+                LossSign::RepeatedSyn
+            },
+            copy,
+        },
     };
     Emission::bare(iss, flags, reason)
 }
@@ -139,7 +149,11 @@ fn lost_segment(c: &mut Connection, cx: &Context) -> Option<Emission> {
         seq: segment.seq,
         offset: text_start.distance_to(segment.seq) as usize,
         text_len: segment.len - u32::from(fin),
-        flags: if last { flags | Flags::PSH } else { flags },
+        flags: if last && segment.len > u32::from(fin) {
+            flags | Flags::PSH
+        } else {
+            flags
+        },
         reason: SendReason::Retransmission {
             by,
             copy: segment.copies.saturating_add(1),
