@@ -4,7 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
-//! | `passive` | SYNs at listeners, half-open entries, TIME-WAIT: what is not a connection yet, or no more |
+//! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |

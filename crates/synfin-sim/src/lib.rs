@@ -38,6 +38,7 @@ mod link;
 mod pair;
 mod port;
 mod random;
+mod random_network;
 
 mod schedule;
 mod sim;
@@ -53,5 +54,6 @@ pub use link::{LinkConfig, LinkId, Loss};
 pub use pair::Pair;
 pub use port::SimPort;
 pub use random::Random;
+pub use random_network::{Findings, RandomNetwork, Shape, run_seed};
 
 pub use sim::{Ran, Sim};

@@ -125,7 +125,9 @@ fn breaches(name: &str, used: &[&Dependency]) -> Vec<String> {
         let target = dependency.name.as_str();
         let for_tests = dependency.kind.as_deref() == Some("dev");
         let below = find(target).is_some_and(|found| found.layer < user.layer);
-        let allowed = user.uses.contains(&target) || (for_tests && below);
+        // With its own optional features a crate's tests may use the crate itself.
+        let itself = target == name;
+        let allowed = user.uses.contains(&target) || (for_tests && (below || itself));
         if !allowed {
             let kind = if for_tests { "tests of " } else { "" };
             breaches.push(format!("{kind}`{name}` may not use `{target}`"));

@@ -462,6 +462,11 @@ impl Stack {
             time_wait::Verdict::Restart => {
                 let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
                 self.tables.time_wait.restart(id, deadline);
+                if self.cx.tracer.is_on() {
+                    let timer = TimerKind::TimeWait;
+                    self.cx
+                        .trace(flow, TraceEvent::TimerSet { timer, deadline });
+                }
                 self.acknowledge_in_time_wait(id, origin);
             }
             time_wait::Verdict::Reopen => self.reopen(id, origin, &arrival.seg, ttl),

@@ -108,7 +108,9 @@ impl RecvVariables {
 }
 
 macro_rules! bits {
-    ($(#[$doc:meta])* $name:ident : $int:ty { $($(#[$bit_doc:meta])* $bit:ident = $n:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident : $int:ty {
+        $($(#[$bit_doc:meta])* $bit:ident = $n:literal),+ $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) struct $name($int);

@@ -8,6 +8,7 @@ use crate::tcp::connection::{Connection, Context, Marks};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
 
+// tidy: allow(struct-fields): what a TCP_INFO tells, one line each
 /// Everything about one connection, as a value that outlives it. Amounts are octets, times
 /// microseconds, unless they say otherwise.
 #[derive(Clone, Debug, PartialEq)]

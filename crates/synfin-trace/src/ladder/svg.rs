@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use synfin_core::Instant;
+use synfin_core::{Flags, Instant};
 
 use crate::colour::state_colour;
 use crate::conversation::{Conversation, Step};
@@ -152,16 +152,18 @@ impl<'a, 'b> Picture<'a, 'b> {
         out.push_str("</g>\n");
     }
 
-    /// Labels stand at the sender's side of their arrows, where there is room.
+    /// Labels stand at the sender's side of their arrows, where there is room; what matters is
+    /// moved down a little rather than left out.
     fn labels(&self, out: &mut String) {
         let mut free = [f64::MIN; 2];
         for (index, step) in self.conversation.steps.iter().enumerate() {
-            let y = self.axis.y(step.packet.sent);
-            let side = step.from.index();
-            if y < free[side] + LINE {
+            let (y, side) = (self.axis.y(step.packet.sent), step.from.index());
+            let crowded = y < free[side];
+            if crowded && (!matters(step) || free[side] > y + 2.0 * LINE) {
                 continue;
             }
-            free[side] = y;
+            let y = y.max(free[side]);
+            free[side] = y + LINE;
             let mut words = label(self.conversation, index, LABEL);
             if let Some(why) = step.packet.lost() {
                 let _ = write!(words, "  lost ({why})");
@@ -273,6 +275,15 @@ fn instants(conversation: &Conversation<'_>) -> Vec<Instant> {
     instants
 }
 
+/// More than plain text or an acknowledgement.
+fn matters(step: &Step<'_>) -> bool {
+    let plain = Flags::ACK;
+    step.packet.lost().is_some()
+        || step.packet.is_retransmission()
+        || step.segment.flags != plain
+        || !step.departure.is_empty()
+}
+
 fn aside(what: &MarkKind) -> Option<String> {
     match what {
         MarkKind::State(_) | MarkKind::Note(_) => None,
@@ -314,7 +325,8 @@ fn stroke(out: &mut String, from: (f64, f64), to: (f64, f64), double: bool, tip:
     let mut line = |dy: f64, marker: &str| {
         let _ = write!(
             out,
-            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"#334155\"{marker}/>",
+            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" \
+             stroke=\"#334155\"{marker}/>",
             from.0,
             from.1 + dy,
             to.0,
@@ -332,7 +344,8 @@ fn stroke(out: &mut String, from: (f64, f64), to: (f64, f64), double: bool, tip:
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, colour: &str, words: &str) {
     let _ = writeln!(
         out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{}</text>",
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\" \
+         stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\">{}</text>",
         escape(words)
     );
 }

@@ -319,7 +319,8 @@ mod tests {
                 prop_assert_eq!(inserted.new_bytes, new);
                 prop_assert_eq!(inserted.duplicate.is_some(), new < len);
                 let first = r.sack_blocks(1).as_slice()[0];
-                prop_assert!(first.left.at_or_before(nxt + at) && first.right.at_or_after(nxt + at + len as u32));
+                prop_assert!(first.left.at_or_before(nxt + at));
+                prop_assert!(first.right.at_or_after(nxt + at + len as u32));
             }
             prop_assert_eq!(r.bytes(), model.iter().flatten().count());
             // The octets that stand first arrive, and with them whatever they reach.
