@@ -515,7 +515,9 @@ impl Connection {
     /// Gives the active part back when nothing in it is needed: an idle connection owns no
     /// buffer.
     pub(crate) fn release_idle_memory(&mut self) {
-        if self.active.as_ref().is_some_and(|active| active.is_idle()) {
+        // A FIN that waits is something to send.
+        let idle = self.active.as_ref().is_some_and(|active| active.is_idle());
+        if idle && !self.fin_waits() {
             self.active = None;
         }
     }
