@@ -107,7 +107,10 @@ impl WireCheck {
             return Ok(());
         };
         if talk.ack.is_some_and(|before| before.after(segment.ack)) {
-            return Err(format!("INV-3: ACK {} taken back ({tuple})", segment.ack));
+            let (flags, seq, ack) = (segment.flags, segment.seq, segment.ack);
+            return Err(format!(
+                "INV-3: ACK taken back by {flags} seq={seq} ack={ack} ({tuple})"
+            ));
         }
         let shift = match talk.shift {
             Some(shift) if scaled && !segment.syn() => shift,

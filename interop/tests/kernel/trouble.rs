@@ -220,9 +220,9 @@ fn interface_down_and_up(family: Family, role: Role) {
 
 /// Waits until a retransmission timer has fired: nothing comes back.
 fn wait_for_loss(host: &Host) {
-    let fired = host.call(|stack, _| stack.counters().tcp.timeouts);
+    let fired = host.call(|stack, _| stack.counters().timeouts);
     host.until("a retransmission timeout", move |stack, _| {
-        (stack.counters().tcp.timeouts > fired).then_some(())
+        (stack.counters().timeouts > fired).then_some(())
     });
 }
 

@@ -173,7 +173,8 @@ impl Stack {
             key: entry.key,
             remote_v6: entry.remote_v6,
         };
-        let challenge = core::mem::take(&mut entry.challenged);
+        // A SYN,ACK that was not sent yet says more than a challenge.
+        let challenge = core::mem::take(&mut entry.challenged) && entry.copies > 0;
         let repeats = entry.copies > 0;
         let (header, reason) = if challenge {
             (

@@ -135,7 +135,11 @@ impl Party {
             self.broken += 1;
         }
         if let Some(conn) = cx.stack.conn_mut(talk.id) {
-            conn.close(None);
+            if talk.is_fed_up(self) {
+                conn.abort();
+            } else {
+                conn.close(None);
+            }
         }
     }
 
@@ -188,7 +192,7 @@ impl Talk {
         true
     }
 
-    /// The client aborts in the middle: CLOSE with unread text, or an ABORT.
+    /// The client aborts in the middle.
     fn is_fed_up(&self, party: &Party) -> bool {
         let limit = party
             .transfer(self)
