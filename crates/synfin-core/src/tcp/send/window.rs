@@ -14,8 +14,12 @@ pub(crate) const SWS_OVERRIDE: Duration = Duration::from_millis(200);
 /// Takes the window of a segment unless it is older than the one we have.
 /// covers: 9293-U6, 9293-MUST-1
 pub(crate) fn update(c: &mut Connection, cx: &mut Context, seg: &Seg) {
-    let newer =
-        c.snd.wl1.before(seg.seq) || (c.snd.wl1 == seg.seq && c.snd.wl2.at_or_before(seg.ack));
+    // Beyond the RFC: a higher acknowledgement is newer whatever its sequence number. Else the
+    // window of a retransmission would be left out while `snd.una` moves by it, and the right
+    // edge would run ahead of what was promised.
+    let newer = c.snd.wl2.before(seg.ack)
+        || c.snd.wl1.before(seg.seq)
+        || (c.snd.wl1 == seg.seq && c.snd.wl2 == seg.ack);
     if newer {
         let shift = if seg.syn() {
             super::super::connection::Shift::NONE
