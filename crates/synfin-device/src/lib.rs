@@ -2,7 +2,7 @@
 //!
 //! [`Tun`] is a network interface of the kernel, [`memory_pair`] a link within the process.
 //! [`Fault`] and [`Capture`] decorate any device: the one loses and disturbs frames, the other
-//! shows them to somebody. [`pump`] drives one stack over one device in a thread of its own;
+//! shows them to somebody. [`Pump`] drives one stack over one device in a thread of its own;
 //! asynchronous programs have the driver of the `synfin` crate instead.
 //!
 //! System calls, and the `unsafe` they need, are in `tun::sys` alone. What a frame means is the

@@ -124,8 +124,10 @@ impl WireCheck {
             .edge
             .is_some_and(|before| before.after(edge + (unit - 1)))
         {
+            let (flags, ack, wnd) = (segment.flags, segment.ack, segment.wnd);
             return Err(format!(
-                "INV-3: the window's edge went back to {edge} ({tuple})"
+                "INV-3: the window's edge went back by {flags} ack={ack} wnd={wnd} << {shift} \
+                 ({tuple})"
             ));
         }
         talk.ack = Some(segment.ack);

@@ -112,10 +112,10 @@ mod tests {
         let outer = tempfile::tempdir().expect("a directory");
         let root = outer.path().join("root");
         fs::create_dir_all(root.join("sub/deep")).expect("directories");
-        fs::create_dir_all(root.join("home")).expect("directories");
+        fs::create_dir_all(root.join("start")).expect("directories");
         fs::write(outer.path().join("secret"), "no").expect("a file");
         fs::write(root.join("a b.txt"), "text").expect("a file");
-        fs::write(root.join("home/index.html"), "<p>").expect("a file");
+        fs::write(root.join("start/index.html"), "<p>").expect("a file");
         let site = Site::new(&root).expect("it exists");
         (outer, site)
     }
@@ -130,7 +130,7 @@ mod tests {
         assert!(matches!(site.find("/a%20b.txt/"), Target::Missing));
         assert!(matches!(site.find("/nothing"), Target::Missing));
         assert!(
-            matches!(site.find("/home/"), Target::File(path, _) if path.ends_with("index.html"))
+            matches!(site.find("/start/"), Target::File(path, _) if path.ends_with("index.html"))
         );
     }
 

@@ -178,7 +178,7 @@ impl Stack {
         let repeats = entry.copies > 0;
         let (header, reason) = if challenge {
             (
-                challenge_header(entry, self.cx.now),
+                challenge_header(entry, &self.cx),
                 SendReason::Ack(AckReason::Challenge),
             )
         } else {
@@ -412,7 +412,7 @@ fn count_syn_ack(cx: &mut Context, challenge: bool, repeats: bool) {
 
 /// covers: ST-101, 7323-2, 7323-3, 9293-SHLD-5
 fn syn_ack_header(entry: &HalfOpen, cx: &Context) -> Header {
-    let shift = recv_window::shift_for(u32::from(entry.rcv_wnd).max(cx.config.socket.recv_buffer));
+    let shift = shift_of(entry, cx);
     let options = Options {
         mss: Some(entry.own_mss),
         window_scale: entry.offer.window_scale.map(|_| shift.get()),
@@ -424,12 +424,25 @@ fn syn_ack_header(entry: &HalfOpen, cx: &Context) -> Header {
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
 }
 
-fn challenge_header(entry: &HalfOpen, now: Instant) -> Header {
+/// The window of what is no SYN is scaled. covers: 7323-4
+fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
     let options = Options {
-        timestamps: entry.timestamps(now),
+        timestamps: entry.timestamps(cx.now),
         ..Options::default()
     };
-    half_open_header(entry, entry.iss + 1, Flags::ACK, entry.rcv_wnd, options)
+    let scaled = entry.offer.window_scale.is_some();
+    let shift = if scaled { shift_of(entry, cx).get() } else { 0 };
+    half_open_header(
+        entry,
+        entry.iss + 1,
+        Flags::ACK,
+        entry.rcv_wnd >> shift,
+        options,
+    )
+}
+
+fn shift_of(entry: &HalfOpen, cx: &Context) -> Shift {
+    recv_window::shift_for(u32::from(entry.rcv_wnd).max(cx.config.socket.recv_buffer))
 }
 
 fn half_open_header(
