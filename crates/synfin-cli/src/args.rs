@@ -60,7 +60,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The scene; --list names them all
-    #[arg(default_value = "open-close")]
+    #[arg(default_value = crate::demo::DEFAULT)]
     pub(crate) scene: String,
     /// List the scenes
     #[arg(long)]

@@ -16,6 +16,7 @@ use synfin_trace::{Conversation, Style, Timeline, json_lines, ladder, pcapng, sv
 use crate::args::DemoArgs;
 use crate::failure::Failure;
 use scene::Scene;
+pub(crate) use scenes::DEFAULT;
 
 /// Carries out the command.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {

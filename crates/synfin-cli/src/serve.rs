@@ -17,28 +17,11 @@ use std::future::Future;
 use std::io::{self, BufWriter, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use synfin::{Net, StackConfig};
 use synfin_device::{Capture, Fault, FaultOptions, Tun, TunOptions};
-mod tmp {
-    pub struct PcapngWriter<W>(W);
-    impl<W: std::io::Write> PcapngWriter<W> {
-        pub fn new(w: W) -> std::io::Result<Self> {
-            Ok(Self(w))
-        }
-    }
-    impl<W> synfin_core::CaptureSink for PcapngWriter<W> {
-        fn frame(
-            &mut self,
-            _: synfin_core::Instant,
-            _: synfin_core::Direction,
-            _: &[u8],
-            _: Option<synfin_core::TraceSeq>,
-        ) {
-        }
-    }
-}
-use tmp::PcapngWriter; //TMP
+use synfin_trace::LiveCapture;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cidr, ServeArgs};
@@ -162,10 +145,13 @@ async fn serve(args: &ServeArgs, setup: Setup) -> Result<(), Failure> {
 }
 
 /// A file for packets.
-fn open_capture(path: &Path) -> Result<PcapngWriter<BufWriter<File>>, Failure> {
+fn open_capture(path: &Path) -> Result<LiveCapture<BufWriter<File>>, Failure> {
     let file = File::create(path);
     let file = file.map_err(|error| Failure::with_file("create", path, &error))?;
-    let writer = PcapngWriter::new(BufWriter::new(file));
+    let epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let writer = LiveCapture::new(BufWriter::new(file), "synfin", epoch);
     writer.map_err(|error| Failure::with_file("write to", path, &error))
 }
 
@@ -178,8 +164,10 @@ fn network(args: &ServeArgs, setup: &Setup) -> Result<Net, Failure> {
     }
     let tun = Tun::create(&options).map_err(|error| Failure::Failed(error.to_string()))?;
     let tun = Fault::new(tun, &setup.faults);
-    let mut config = StackConfig::default();
-    config.trace_capacity = if args.trace { states::CAPACITY } else { 0 };
+    let config = StackConfig {
+        trace_capacity: if args.trace { states::CAPACITY } else { 0 },
+        ..StackConfig::default()
+    };
     let builder = Net::builder().config(config);
     let mut builder = match capture {
         Some(sink) => builder.tun(Capture::new(tun, sink)),

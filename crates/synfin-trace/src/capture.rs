@@ -1,6 +1,7 @@
 //! The packets as pcapng, with the sender's reason and the packet's fate as a comment.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
 use pcap_file::{DataLink, PcapError};
+
+use synfin_core::{CaptureSink, Direction, Instant, TraceSeq};
 
 use crate::packet::Packet;
 use crate::timeline::Timeline;
@@ -55,7 +58,7 @@ fn write_packet<W: Write>(
     timeline: &Timeline,
     packet: &Packet,
 ) -> Result<(), PcapError> {
-    let start = timeline.start.unwrap_or(synfin_core::Instant::START);
+    let start = timeline.start.unwrap_or(Instant::START);
     let comment = comment(packet);
     let block = EnhancedPacketBlock {
         interface_id: packet.from.0 as u32,
@@ -86,5 +89,68 @@ fn into_io(error: PcapError) -> io::Error {
     match error {
         PcapError::IoError(error) => error,
         other => io::Error::other(other),
+    }
+}
+
+/// Writes the frames of a live device as pcapng, as they pass.
+///
+/// A [`CaptureSink`] cannot fail; the first error stays in the sink and ends the file there, see
+/// [`error`](Self::error).
+pub struct LiveCapture<W: Write> {
+    writer: PcapNgWriter<W>,
+    epoch: Duration,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> LiveCapture<W> {
+    /// Begins a file with one interface of whole IP packets. `epoch` is the time since 1970 at
+    /// which the stack's clock was zero.
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub fn new(to: W, interface: &str, epoch: Duration) -> io::Result<Self> {
+        let mut writer = PcapNgWriter::new(to).map_err(into_io)?;
+        let block = InterfaceDescriptionBlock {
+            linktype: DataLink::RAW,
+            snaplen: SNAP_LEN,
+            options: vec![
+                InterfaceDescriptionOption::IfName(Cow::Borrowed(interface)),
+                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+            ],
+        };
+        writer.write_pcapng_block(block).map_err(into_io)?;
+        Ok(Self {
+            writer,
+            epoch,
+            error: None,
+        })
+    }
+
+    /// What ended the file early, if something did.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.error.as_ref()
+    }
+}
+
+impl<W: Write> CaptureSink for LiveCapture<W> {
+    fn frame(&mut self, now: Instant, _: Direction, frame: &[u8], _: Option<TraceSeq>) {
+        if self.error.is_some() {
+            return;
+        }
+        let block = EnhancedPacketBlock {
+            interface_id: 0,
+            timestamp: self.epoch + Duration::from_nanos(now.as_nanos()),
+            original_len: frame.len() as u32,
+            data: Cow::Borrowed(frame),
+            options: Vec::new(),
+        };
+        let written = self.writer.write_pcapng_block(block);
+        self.error = written.map_err(into_io).err();
+    }
+}
+
+impl<W: Write> fmt::Debug for LiveCapture<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveCapture").finish_non_exhaustive()
     }
 }

@@ -27,7 +27,7 @@ mod summary;
 mod timeline;
 mod words;
 
-pub use capture::pcapng;
+pub use capture::{LiveCapture, pcapng};
 pub use colour::state_colour;
 pub use conversation::{Conversation, PortPair, Step};
 pub use json::{json_lines, json_of_record};

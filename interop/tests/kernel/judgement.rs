@@ -81,9 +81,10 @@ fn a_good_capture_passes() {
 }
 
 fn wrong_captures_are_found() {
+    type Change = fn(&mut Vec<Vec<u8>>);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("wrong.pcap");
-    let changes: [(&str, fn(&mut Vec<Vec<u8>>)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("a wrong IP checksum", |packets| packets[0][10] ^= 1),
         ("a wrong TCP checksum", |packets| packets[3][36] ^= 1),
         ("a header that is cut off", |packets| {

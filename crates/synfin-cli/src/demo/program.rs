@@ -39,8 +39,6 @@ pub(crate) enum Step {
     ReadAnswer,
     /// Sends so many octets.
     Send(usize),
-    /// Reads so many octets.
-    Read(usize),
     /// Reads until the end of stream.
     ReadToEnd,
     /// Ends the sending half and keeps the receiving one.
@@ -230,7 +228,7 @@ impl Program {
                 stack,
             ),
             Step::Send(len) => self.send(|_| http::text(len), process, stack),
-            Step::ReadRequest | Step::ReadAnswer | Step::Read(_) | Step::ReadToEnd => {
+            Step::ReadRequest | Step::ReadAnswer | Step::ReadToEnd => {
                 self.read(step, process, stack)
             }
             Step::KeepAlive(..) | Step::Shutdown | Step::Close | Step::Abort => {
@@ -335,12 +333,7 @@ impl Program {
                 return Progress::Failed;
             };
             let mut block = [0; 4096];
-            // A reader that wants a number of octets leaves the rest in the connection.
-            let room = match step {
-                Step::Read(len) => block.len().min(len - self.incoming.len()),
-                _ => block.len(),
-            };
-            match conn.recv(&mut block[..room]) {
+            match conn.recv(&mut block) {
                 Ok(RecvOutcome::Data(len)) => self.incoming.extend_from_slice(&block[..len]),
                 Ok(RecvOutcome::WouldBlock) => return Progress::Waits,
                 Ok(RecvOutcome::EndOfStream) if step == Step::ReadToEnd => {
@@ -364,7 +357,6 @@ impl Program {
         let wanted = match step {
             Step::ReadRequest => http::complete(&self.incoming, Message::Request),
             Step::ReadAnswer => http::complete(&self.incoming, Message::Answer),
-            Step::Read(len) => (self.incoming.len() >= len).then_some(len),
             _ => {
                 self.incoming.clear();
                 None

@@ -239,12 +239,5 @@ impl Version {
     }
 }
 
-/// The path of a request as it may be printed: no control characters.
-pub(crate) fn printable(path: &str) -> String {
-    path.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -105,7 +105,8 @@ mod tests {
             asked("bytes=50-59, 0-9", 100),
             Asked::Parts(vec![50..60, 0..10])
         );
-        assert_eq!(asked("bytes=0-9,200-300", 100), Asked::Parts(vec![0..10]));
+        let only = Asked::Parts(std::iter::once(0..10).collect());
+        assert_eq!(asked("bytes=0-9,200-300", 100), only);
     }
 
     #[test]
