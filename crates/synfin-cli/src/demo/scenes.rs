@@ -44,7 +44,7 @@ mod tests {
         for scene in all() {
             assert!((1..=3).contains(&scene.look.len()), "{}", scene.name);
             for line in scene.look.iter().chain([&scene.title]) {
-                assert!(line.len() <= 78, "{}: {line}", scene.name);
+                assert!(line.len() <= 79, "{}: {line}", scene.name);
             }
             for next in scene.next {
                 let name = next.split(' ').next().expect("a first word");

@@ -1,1 +1,194 @@
-//! Each scene shows what its name says.
+//! Each scene ends by itself, shows what its name says, and gives the same bytes twice.
+
+use synfin_trace::{Conversation, Style, Timeline, json_lines, pcapng, svg};
+
+use super::run::{self, Settings};
+use super::scene::Scene;
+use super::{page, scenes};
+use crate::args::DemoArgs;
+
+fn play(name: &str) -> (&'static Scene, Timeline) {
+    let scene = scenes::find(name).expect("a scene");
+    let args = DemoArgs {
+        scene: name.to_owned(),
+        seed: 1,
+        list: false,
+        rtt: None,
+        rate: None,
+        loss: None,
+        bytes: None,
+        full: true,
+        json: false,
+        svg: None,
+        pcap: None,
+    };
+    (scene, run::run(scene, &Settings::of(scene, &args)))
+}
+
+fn text(name: &str) -> String {
+    let (scene, timeline) = play(name);
+    page(scene, &timeline, Style::default())
+}
+
+/// The states of one end, in order, from the JSON lines: its first `from`, then every `to`.
+fn states(timeline: &Timeline, host: &str) -> Vec<String> {
+    let mut states = Vec::new();
+    for line in json_lines(timeline).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        if line["event"] == "state" && line["host"] == host {
+            if states.is_empty() {
+                states.push(line["from"].as_str().expect("a name").to_owned());
+            }
+            states.push(line["to"].as_str().expect("a name").to_owned());
+        }
+    }
+    states
+}
+
+fn summary(timeline: &Timeline) -> serde_json::Value {
+    let lines = json_lines(timeline);
+    let last = lines.lines().last().expect("a line");
+    serde_json::from_str(last).expect("JSON")
+}
+
+fn paths(name: &str) -> (String, String) {
+    let (_, timeline) = play(name);
+    let path = |host| states(&timeline, host).join(" ");
+    (path("client"), path("server"))
+}
+
+const OPENS: &str = "CLOSED SYN-SENT ESTABLISHED";
+const ACCEPTS: &str = "LISTEN SYN-RECEIVED ESTABLISHED";
+
+/// covers: ST-213, ST-408, ST-501, ST-601, AB-20
+#[test]
+fn the_default_scene_goes_through_all_states_of_a_close() {
+    let (client, server) = paths("open-close");
+    let closes = "FIN-WAIT-1 FIN-WAIT-2 TIME-WAIT CLOSED";
+    assert_eq!(client, format!("{OPENS} {closes}"));
+    assert_eq!(server, format!("{ACCEPTS} CLOSE-WAIT LAST-ACK CLOSED"));
+    let (client, server) = paths("server-closes");
+    assert_eq!(client, format!("{OPENS} CLOSE-WAIT LAST-ACK CLOSED"));
+    assert_eq!(server, format!("{ACCEPTS} {closes}"));
+}
+
+#[test]
+fn closes_take_their_paths() {
+    let joined = paths("three-segment-close").0;
+    assert_eq!(joined, format!("{OPENS} FIN-WAIT-1 TIME-WAIT CLOSED"));
+    let crossed = format!("{OPENS} FIN-WAIT-1 CLOSING TIME-WAIT CLOSED");
+    let (client, server) = paths("simultaneous-close");
+    assert_eq!(client, crossed);
+    assert_eq!(
+        server,
+        crossed.replace("CLOSED SYN-SENT", "LISTEN SYN-RECEIVED")
+    );
+    let (client, server) = paths("simultaneous-open");
+    let opens = "CLOSED SYN-SENT SYN-RECEIVED ESTABLISHED";
+    assert!(
+        client.starts_with(opens) && server.starts_with(opens),
+        "{client} / {server}"
+    );
+    for (scene, first) in [
+        ("http-close", "server"),
+        ("http-client-closes", "client"),
+        ("http-keep-alive", "client"),
+    ] {
+        assert_eq!(summary(&play(scene).1)["closed_first"], first, "{scene}");
+        assert_eq!(summary(&play(scene).1)["time_wait"], first, "{scene}");
+    }
+}
+
+#[test]
+fn resets_end_at_once() {
+    for (scene, outcome) in [
+        ("reset", "reset by client"),
+        ("close-with-unread-data", "reset by client"),
+        ("half-open", "reset by server"),
+        ("refused", "refused"),
+        ("peer-crash", "client gave up: retransmission timed out"),
+        ("keep-alive", "client gave up: keep-alive timed out"),
+        ("never-closes", "client gave up: FIN-WAIT-2 timed out"),
+    ] {
+        let summary = summary(&play(scene).1);
+        assert_eq!(summary["outcome"], outcome, "{scene}");
+        assert_eq!(summary["time_wait"], serde_json::Value::Null, "{scene}");
+    }
+}
+
+#[test]
+fn losses_are_repaired() {
+    for (scene, lost, retransmissions) in [
+        ("lost-syn", 1, 1),
+        ("lost-syn-ack", 1, 2),
+        ("lost-handshake-ack", 1, 1),
+        ("lost-fin", 1, 1),
+        ("lost-last-ack", 1, 1),
+        ("fast-retransmit", 1, 1),
+        ("rto", 2, 2),
+        ("out-of-order", 0, 0),
+    ] {
+        let summary = summary(&play(scene).1);
+        assert_eq!(summary["lost"], lost, "{scene}");
+        assert_eq!(summary["retransmissions"], retransmissions, "{scene}");
+        assert_eq!(summary["outcome"], "closed", "{scene}");
+    }
+}
+
+#[test]
+fn what_the_name_says_is_seen() {
+    for (scene, words) in [
+        ("lost-last-ack", "again, RTO"),
+        ("old-duplicate-syn", "RST seq=1"),
+        ("fast-retransmit", "again, 3 dup ACKs"),
+        ("zero-window", "window probe"),
+        ("out-of-order", "late"),
+        ("keep-alive", "keep-alive probe"),
+        ("time-wait-reuse", "TIME-WAIT gives way"),
+        ("time-wait-2msl", "the address is in use"),
+        ("never-closes", "FIN-WAIT-2, 60 s"),
+        ("half-open", "host restarts"),
+        ("open-close", "2 MSL, 60 s"),
+    ] {
+        let text = text(scene);
+        assert!(text.contains(words), "{scene}:\n{text}");
+    }
+    let (_, timeline) = play("process-exit");
+    assert_eq!(Conversation::all(&timeline).len(), 3);
+    let text = text("half-close");
+    assert!(
+        text.contains("FIN-WAIT-2") && text.contains("256 B back"),
+        "{text}"
+    );
+}
+
+/// covers: INV-13
+#[test]
+fn every_scene_gives_the_same_bytes_twice() {
+    for scene in scenes::all() {
+        let once = || {
+            let (scene, timeline) = play(scene.name);
+            let mut capture = Vec::new();
+            pcapng(&timeline, &mut capture).expect("memory takes everything");
+            let text = page(scene, &timeline, Style::default());
+            (text, json_lines(&timeline), svg(&timeline), capture)
+        };
+        assert!(once() == once(), "{}", scene.name);
+    }
+}
+
+#[test]
+fn every_scene_fits_the_page() {
+    for scene in scenes::all() {
+        for folded in [false, true] {
+            let (scene, timeline) = play(scene.name);
+            let style = Style {
+                colour: false,
+                unfolded: !folded,
+            };
+            for line in page(scene, &timeline, style).lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", scene.name);
+            }
+        }
+    }
+}

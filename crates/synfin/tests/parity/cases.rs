@@ -210,8 +210,8 @@ async fn a_full_connection_waits_for_its_reader() {
     let (client, mut server) = pair(&net).await;
     let chunk = pattern(1 << 16);
     let mut written = 0;
+    client.writable().await.unwrap();
     loop {
-        client.writable().await.unwrap();
         match client.try_write(&chunk) {
             Ok(len) => written += len,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,

@@ -95,6 +95,14 @@ pub(super) const SCENES: &[Scene] = &[
             "A FIN is retransmitted like text. Until it is acknowledged the client stays in",
             "FIN-WAIT-1, and the server knows nothing of the close.",
         ],
+        client: &[&[
+            Connect(40001, 80),
+            Established,
+            Request(""),
+            ReadAnswer,
+            Think(100),
+            Close,
+        ]],
         faults: &[Lose(Segment::of_client(Kind::Fin, 1))],
         next: ["lost-last-ack", "rto", "peer-crash"],
         ..Scene::PLAIN
