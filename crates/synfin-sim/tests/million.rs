@@ -1,8 +1,5 @@
 //! A million connections, opened and closed within one 2 MSL: all their TIME-WAIT records stand
 //! together, and then nothing is left.
-//!
-//! Ignored unless asked for by `--ignored` or in a release build: it takes seconds there and
-//! minutes without optimisation.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

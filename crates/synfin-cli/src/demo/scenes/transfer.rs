@@ -25,6 +25,16 @@ pub(super) const SCENES: &[Scene] = &[
             "Nothing follows that could be acknowledged in duplicate, so only the timer",
             "finds it. After the second loss it waits twice as long (RFC 6298).",
         ],
+        // The request is acknowledged by itself, so that only the answer is repeated.
+        server: &[&[
+            Accept,
+            ReadRequest,
+            Think(50),
+            Answer(""),
+            ReadToEnd,
+            Think(10),
+            Close,
+        ]],
         faults: &[
             Lose(Segment::of_server(Kind::Text, 1)),
             Lose(Segment::of_server(Kind::Text, 2)),
