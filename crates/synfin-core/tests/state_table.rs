@@ -145,6 +145,14 @@ fn is_early_end(cause: Cause) -> bool {
     )
 }
 
+/// Before ESTABLISHED nothing is sent on CLOSE.
+fn words(state: State, cause: Cause) -> &'static str {
+    match (state, cause) {
+        (Listen | SynSent, Cause::Close) => "CLOSE",
+        _ => cause.as_str(),
+    }
+}
+
 /// States in the order in which RFC 9293 draws them, with all steps out of them.
 fn picture() -> String {
     let mut out = String::from(INTRODUCTION);
@@ -156,7 +164,8 @@ fn picture() -> String {
     for state in State::ALL {
         for cause in Cause::ALL.into_iter().filter(|cause| !is_early_end(*cause)) {
             if let Ok(next) = state.next(cause) {
-                let _ = writeln!(out, "    {} --> {} : {cause}", id(state), id(next));
+                let words = words(state, cause);
+                let _ = writeln!(out, "    {} --> {} : {words}", id(state), id(next));
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::recv::{text, timestamps};
 use crate::tcp::reset;
-use crate::tcp::segment::Arrival;
+use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::send::{keep_alive, window};
 use crate::tcp::timeouts;
 use crate::trace::{AckReason, ResetReason};
@@ -132,7 +132,7 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
         }
         if c.state.is_synchronized() && ack_arrives::is_acceptable(c, &seg) {
             ack_arrives::process(c, cx, &seg);
-            on_our_fin_acked(c, cx);
+            on_our_fin_acked(c, cx, &seg);
             sixth_urg(c, arrival);
         }
         if c.marks.has(Marks::OFF_WIRE) {
@@ -239,7 +239,7 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
     ack_arrives::process(c, cx, seg);
     let joined = c.state == State::FinWait1 && seg.fin();
     if !joined {
-        on_our_fin_acked(c, cx);
+        on_our_fin_acked(c, cx, seg);
     }
     if c.marks.has(Marks::OFF_WIRE) {
         DONE
@@ -279,7 +279,7 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
 }
 
 /// The acknowledgement of our FIN moves the state. covers: ST-501, ST-801, ST-901
-fn on_our_fin_acked(c: &mut Connection, cx: &mut Context) {
+fn on_our_fin_acked(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     if !c.fin_acked() {
         return;
     }
@@ -289,6 +289,11 @@ fn on_our_fin_acked(c: &mut Connection, cx: &mut Context) {
             timeouts::arm_fin_wait_2(c, cx);
         }
         State::Closing => {
+            // What comes with it is not taken but answered: our ACK of the peer's FIN may be
+            // lost. covers: EV-12, ST-802
+            if seg.len() > 0 {
+                c.ack_now(AckReason::Duplicate);
+            }
             c.transition(cx, Cause::AckOfFin);
             c.leave_wire(cx, None, CloseReason::Graceful);
         }
@@ -369,7 +374,7 @@ fn eighth_fin(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
         c.ack_now(AckReason::Duplicate);
     }
     if c.state == State::FinWait1 {
-        on_our_fin_acked(c, cx);
+        on_our_fin_acked(c, cx, &arrival.seg);
     }
 }
 

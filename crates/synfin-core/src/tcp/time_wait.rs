@@ -51,7 +51,7 @@ pub(crate) enum Verdict {
 }
 
 impl TimeWaitRecord {
-    /// covers: ST-1001 to ST-1007, 1337-1, RP-7, DEC-4
+    /// covers: ST-1001 to ST-1007, 1337-1, RP-7, DEC-4, DEC-13, RG-9
     pub(crate) fn judge(&self, seg: &Seg, config: &StackConfig) -> Verdict {
         use crate::counters::DropReason as D;
         if seg.rst() {
@@ -72,10 +72,14 @@ impl TimeWaitRecord {
         if !seg.has_ack() {
             return Verdict::Ignore(D::NoAck);
         }
+        if self.ts_recent.is_some() && seg.options.timestamps.is_none() {
+            return Verdict::Ignore(D::MissingTimestamp);
+        }
         if seg.fin() && seg.end() == self.rcv_nxt {
             return Verdict::Restart;
         }
-        let expected = seg.len() == 0 && seg.seq == self.rcv_nxt;
+        let acceptable = seg.ack.at_or_before(self.snd_nxt);
+        let expected = seg.len() == 0 && seg.seq == self.rcv_nxt && acceptable;
         if expected && !self.is_old(seg) {
             return Verdict::Ignore(D::OldInTimeWait);
         }
