@@ -114,6 +114,19 @@ pub fn url(addr: SocketAddr, path: &str) -> String {
     format!("http://{addr}/{path}")
 }
 
+/// Has curl try an address where nobody listens, and checks that it was told so at once.
+///
+/// # Panics
+/// When it was not refused.
+pub fn assert_refused(addr: SocketAddr) {
+    let curl = start(&format!("curl -sv {}", url(addr, "")));
+    let output = curl.wait_with_output().expect("curl can be waited for");
+    assert_eq!(output.status.code(), Some(7), "curl could not connect");
+    // Only the verbose log has the words of the system in every version of curl.
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("Connection refused"), "{log}");
+}
+
 /// Sets a network option of this namespace: `net/ipv4/...`.
 ///
 /// # Panics

@@ -60,7 +60,7 @@ fn both_ways_at_once(family: Family, role: Role) {
     let host = Host::start(options);
     exchange(&host, family, role, 32 * MIB);
     drop(host);
-    capture::judge(&capture, &capture::SLOW_RECEIVER);
+    capture::judge_bulk(&capture, &capture::SLOW_RECEIVER);
 }
 
 fn a_bad_network(family: Family, role: Role) {
@@ -165,7 +165,7 @@ fn fetch_from_nginx(family: Family) {
         }
         nginx.kill();
     }
-    capture::judge(&capture, &capture::SLOW_RECEIVER);
+    capture::judge_bulk(&capture, &capture::SLOW_RECEIVER);
 }
 
 fn fetch_and_compare(host: &Host, nginx: &Nginx, folder: &Path, size: u64) {
@@ -227,7 +227,7 @@ fn upload_by_curl(family: Family) {
         upload(&host, family, folder.path(), size);
     }
     drop(host);
-    capture::judge(&capture, &capture::SLOW_RECEIVER);
+    capture::judge_bulk(&capture, &capture::SLOW_RECEIVER);
 }
 
 fn upload_on_a_bad_network(family: Family) {

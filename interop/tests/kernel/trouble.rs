@@ -59,13 +59,7 @@ fn synfin_refuses(family: Family) {
         error.expect_err("nobody listens").kind(),
         ErrorKind::ConnectionRefused
     );
-    let curl = kernel::start(&format!(
-        "curl -sS {}",
-        kernel::url(synfin_addr(family, 81), "")
-    ));
-    let output = curl.wait_with_output().expect("curl can be waited for");
-    assert_eq!(output.status.code(), Some(7), "curl could not connect");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Connection refused"));
+    kernel::assert_refused(synfin_addr(family, 81));
     drop(host);
     capture::judge(&capture, &[]);
 }
