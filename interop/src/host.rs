@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use synfin_core::{
     FlowId, Instant, ListenAddr, ListenOptions, ListenerId, Memory, Stack, StackConfig, State,
@@ -238,6 +240,17 @@ impl History {
     }
 }
 
+/// Another one for each host: a kernel that holds TIME-WAIT of a former host must not meet the
+/// same ports with timestamps that have gone back.
+fn fresh_seed() -> [u8; 32] {
+    static HOSTS: AtomicU32 = AtomicU32::new(0);
+    let mut seed = [9; 32];
+    let host = HOSTS.fetch_add(1, Ordering::Relaxed);
+    seed[..4].copy_from_slice(&host.to_le_bytes());
+    seed[4..8].copy_from_slice(&std::process::id().to_le_bytes());
+    seed
+}
+
 /// What the thread owns.
 struct Driver {
     stack: Stack,
@@ -253,6 +266,9 @@ impl Driver {
             interface = interface.with_address(family.kernel(), family.prefix_len());
         }
         let tun = Tun::create(&interface).unwrap_or_else(|error| panic!("{error}"));
+        // The kernel's link watch takes up to a second to make a new interface ready for IPv6, and
+        // what arrives before is dropped; no call tells when it is done.
+        thread::sleep(Duration::from_millis(1200));
         let packets = options
             .capture
             .map_or_else(Packets::none, |path| Packets::to(&path));
@@ -262,7 +278,7 @@ impl Driver {
             ..options.config
         };
         let mut stack =
-            Stack::new(config, Memory::default(), [9; 32]).expect("a valid configuration");
+            Stack::new(config, Memory::default(), fresh_seed()).expect("a valid configuration");
         let pump = Pump::new(&mut stack, wire);
         for family in Family::ALL {
             stack.add_address(pump.id(), family.synfin(), family.prefix_len());
