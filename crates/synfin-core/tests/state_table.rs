@@ -12,18 +12,18 @@ use synfin_core::{Cause, IllegalTransition};
 /// One row per state; `-` is a step that RFC 9293 does not have. The columns are the causes in
 /// the order of [`Cause::ALL`].
 const TABLE: &str = "
-             POpen AOpen Syn  SynAck AckSyn Close Fin  AckFin FinAck 2MSL Reset Abort Expir Unrea Reopn Evict
-CLOSED       LI    SS    -    -      -      -     -    -      -      -    -     -     -     -     -     -
-LISTEN       -     -     SR   -      -      CL    -    -      -      -    -     CL    -     -     -     -
-SYN-SENT     -     -     SR   ES     -      CL    -    -      -      -    CL    CL    CL    CL    -     CL
-SYN-RECEIVED -     -     -    -      ES     F1    CW   -      -      -    CL    CL    CL    CL    -     CL
-ESTABLISHED  -     -     -    -      -      F1    CW   -      -      -    CL    CL    CL    CL    -     CL
-FIN-WAIT-1   -     -     -    -      -      -     CG   F2     TW     -    CL    CL    CL    CL    -     CL
-FIN-WAIT-2   -     -     -    -      -      -     TW   -      -      -    CL    CL    CL    CL    -     CL
-CLOSE-WAIT   -     -     -    -      -      LA    -    -      -      -    CL    CL    CL    CL    -     CL
-CLOSING      -     -     -    -      -      -     -    TW     -      -    CL    CL    CL    CL    -     CL
-LAST-ACK     -     -     -    -      -      -     -    CL     -      -    CL    CL    CL    CL    -     CL
-TIME-WAIT    -     -     -    -      -      -     -    -      -      CL   CL    CL    -     -     CL    CL
+             PO  AO  Syn SA  AS  Cl  Fin AF  FA  2M  Rst Abt Exp Unr Reo Evi
+CLOSED       LI  SS  -   -   -   -   -   -   -   -   -   -   -   -   -   -
+LISTEN       -   -   SR  -   -   CL  -   -   -   -   -   CL  -   -   -   -
+SYN-SENT     -   -   SR  ES  -   CL  -   -   -   -   CL  CL  CL  CL  -   CL
+SYN-RECEIVED -   -   -   -   ES  F1  CW  -   -   -   CL  CL  CL  CL  -   CL
+ESTABLISHED  -   -   -   -   -   F1  CW  -   -   -   CL  CL  CL  CL  -   CL
+FIN-WAIT-1   -   -   -   -   -   -   CG  F2  TW  -   CL  CL  CL  CL  -   CL
+FIN-WAIT-2   -   -   -   -   -   -   TW  -   -   -   CL  CL  CL  CL  -   CL
+CLOSE-WAIT   -   -   -   -   -   LA  -   -   -   -   CL  CL  CL  CL  -   CL
+CLOSING      -   -   -   -   -   -   -   TW  -   -   CL  CL  CL  CL  -   CL
+LAST-ACK     -   -   -   -   -   -   -   CL  -   -   CL  CL  CL  CL  -   CL
+TIME-WAIT    -   -   -   -   -   -   -   -   -   CL  CL  CL  -   -   CL  CL
 ";
 
 fn state_of(word: &str) -> Option<State> {
