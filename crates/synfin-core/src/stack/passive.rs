@@ -608,6 +608,9 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(conn) else {
             return;
         };
+        if c.is_orphan() {
+            return; // it is just being settled
+        }
         c.marks.set(Marks::ORPHAN);
         self.orphans += 1;
         c.cold.events = Events::NONE;
