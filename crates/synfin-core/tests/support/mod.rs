@@ -9,6 +9,9 @@
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 
+mod calls;
+mod emitted;
+pub(crate) mod icmp;
 pub(crate) mod notation;
 pub(crate) mod peer;
 pub(crate) mod reach;

@@ -1,4 +1,4 @@
-//! The peer: segments in, segments out, user calls, virtual time.
+//! The peer: what it knows, and segments towards the stack.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -6,18 +6,17 @@ use core::time::Duration;
 use synfin_core::wire::tcp::{Header, Options};
 use synfin_core::wire::{SackBlock, SeqNum, Timestamps};
 use synfin_core::{
-    ConnId, ConnectOptions, Cursor, DeviceCaps, DeviceId, Event, Filter, Flags, FrameBatch,
-    Instant, ListenAddr, ListenOptions, ListenerId, Memory, RecvOutcome, SendOutcome, Stack,
-    StackConfig, State,
+    ConnId, DeviceCaps, DeviceId, Event, Flags, FrameBatch, Instant, ListenerId, Memory, Stack,
+    StackConfig,
 };
 
 use super::notation::{Marks, Script, resolve};
-use super::wire::{Emitted, Packet, packet, read};
-use super::{octet, octets};
+use super::octets;
+use super::wire::packet;
 
 pub(crate) const STACK_PORT: u16 = 5000;
 pub(crate) const PEER_PORT: u16 = 6000;
-const MTU: usize = 1500;
+pub(crate) const MTU: usize = 1500;
 /// Long enough for a delayed acknowledgement, shorter than any retransmission.
 const SETTLE: Duration = Duration::from_millis(60);
 
@@ -106,9 +105,11 @@ pub(crate) struct Peer {
     /// Octets that the application wrote and read.
     pub(crate) written: i64,
     pub(crate) delivered: i64,
+    /// The last packet that the stack emitted.
+    pub(crate) last_packet: Vec<u8>,
     started: Instant,
-    stack_shift: u8,
-    last_ts: u32,
+    pub(super) stack_shift: u8,
+    pub(super) last_ts: u32,
 }
 
 const PEER_CLOCK: u32 = 1_000_000;
@@ -153,6 +154,7 @@ impl Peer {
             marks: Marks::default(),
             written: 0,
             delivered: 0,
+            last_packet: Vec::new(),
             started: now,
             stack_shift: 0,
             last_ts: 0,
@@ -276,290 +278,5 @@ impl Peer {
         }
         self.stack.handle_batch(self.now, self.device, &mut batch);
         self.look();
-    }
-
-    // The wire, from the stack.
-
-    /// Everything that the stack wants to send now.
-    pub(crate) fn drain(&mut self) -> Vec<Emitted> {
-        let mut all = Vec::new();
-        while let Some(frame) = self.stack.poll_transmit(self.now, self.device) {
-            match read(self.now, &frame, MTU) {
-                Packet::Tcp(segment) => all.push(segment),
-                Packet::Icmp(_, kind, code) => self.icmp.push((kind, code)),
-            }
-            assert!(all.len() < 10_000, "the stack never stops sending");
-        }
-        for segment in &all {
-            self.note(segment);
-        }
-        self.look();
-        all
-    }
-
-    pub(crate) fn replies(&mut self) -> String {
-        let all = self.drain();
-        self.text(&all)
-    }
-
-    fn note(&mut self, segment: &Emitted) {
-        assert_eq!(
-            segment.src.ip(),
-            self.local.ip(),
-            "9293-MUST-45: its own address"
-        );
-        if segment.dst != self.remote || segment.src != self.local {
-            return;
-        }
-        if segment.has(Flags::SYN) {
-            let new = self.iss != Some(segment.seq);
-            if new {
-                self.iss = Some(segment.seq);
-                self.marks = Marks::default();
-            }
-            self.stack_shift = segment.options.window_scale.unwrap_or(0);
-        }
-        if segment.has(Flags::RST) {
-            return;
-        }
-        if let Some(timestamps) = segment.options.timestamps {
-            self.last_ts = timestamps.val;
-        }
-        let (seq, ack) = self.relative(segment);
-        self.marks.n = self.marks.n.max(seq + i64::from(segment.len()));
-        if segment.has(Flags::ACK) {
-            let syn = segment.has(Flags::SYN);
-            let scaled = self.setup.scale.is_some() && !syn;
-            let shift = if scaled { self.stack_shift } else { 0 };
-            self.marks.r = self.marks.r.max(ack);
-            self.marks.e = self.marks.e.max(ack + (i64::from(segment.wnd) << shift));
-        }
-        let start = seq + i64::from(segment.has(Flags::SYN));
-        for (at, got) in segment.text.iter().enumerate() {
-            assert_eq!(
-                *got,
-                octet(start + at as i64),
-                "text at seq={}",
-                start + at as i64
-            );
-        }
-    }
-
-    /// `SEG.SEQ` and `SEG.ACK` from the initial numbers.
-    pub(crate) fn relative(&self, segment: &Emitted) -> (i64, i64) {
-        let iss = self.iss.map_or(0, SeqNum::raw);
-        let seq = segment.seq.raw().wrapping_sub(iss) as i32;
-        let ack = segment.ack.raw().wrapping_sub(self.setup.irs) as i32;
-        (seq.into(), ack.into())
-    }
-
-    /// Segments as scripts write them; PSH is left out.
-    pub(crate) fn text(&self, segments: &[Emitted]) -> String {
-        let words: Vec<String> = segments.iter().map(|segment| self.word(segment)).collect();
-        words.join(" ")
-    }
-
-    fn word(&self, segment: &Emitted) -> String {
-        let names = [
-            (Flags::SYN, "SYN"),
-            (Flags::FIN, "FIN"),
-            (Flags::RST, "RST"),
-            (Flags::URG, "URG"),
-        ];
-        let set = names.iter().filter(|(flag, _)| segment.has(*flag));
-        let names: Vec<&str> = set.map(|(_, name)| *name).collect();
-        let (seq, ack) = self.relative(segment);
-        // A RST in answer to a segment without ACK has the number 0, not one of a connection.
-        let zero = segment.seq.raw() == 0 && segment.has(Flags::RST | Flags::ACK);
-        let seq = if zero { 0 } else { seq };
-        let mut word = format!("{{{}", names.join("+"));
-        let tail = if segment.has(Flags::ACK) {
-            format!(". seq={seq} ack={ack}")
-        } else {
-            format!(" seq={seq}")
-        };
-        word.push_str(&tail);
-        if !segment.text.is_empty() {
-            word.push_str(&format!(" len={}", segment.text.len()));
-        }
-        word.push('}');
-        word
-    }
-
-    // Time.
-
-    /// Lets time pass and tells what left meanwhile.
-    pub(crate) fn wait(&mut self, duration: Duration) -> Vec<Emitted> {
-        let end = self.now + duration;
-        let mut all = self.drain();
-        while let Some(at) = self.stack.poll_timeout().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.stack.handle_timeout(self.now);
-            all.extend(self.drain());
-        }
-        self.now = end;
-        self.stack.handle_timeout(end);
-        all.extend(self.drain());
-        all
-    }
-
-    /// The same as text.
-    pub(crate) fn after(&mut self, duration: Duration) -> String {
-        let all = self.wait(duration);
-        self.text(&all)
-    }
-
-    /// Lets time pass until the stack sends something.
-    pub(crate) fn next(&mut self, within: Duration) -> Option<Vec<Emitted>> {
-        let end = self.now + within;
-        loop {
-            let sent = self.drain();
-            if !sent.is_empty() {
-                return Some(sent);
-            }
-            let at = self.stack.poll_timeout().filter(|at| *at <= end)?;
-            self.now = self.now.max(at);
-            self.stack.handle_timeout(self.now);
-        }
-    }
-
-    fn look(&mut self) {
-        self.stack.check();
-        while let Some(event) = self.stack.poll_event() {
-            self.events.push(event);
-        }
-    }
-
-    // User calls.
-
-    pub(crate) fn listen(&mut self) {
-        let at = ListenAddr::port(STACK_PORT);
-        let id = self
-            .stack
-            .listen(at, ListenOptions::default())
-            .expect("a free port");
-        self.listener = Some(id);
-    }
-
-    pub(crate) fn connect(&mut self) {
-        let options = ConnectOptions {
-            local_port: Some(STACK_PORT),
-            ..ConnectOptions::default()
-        };
-        let id = self.stack.connect(self.now, self.remote, options);
-        self.conn = Some(id.expect("a connection"));
-    }
-
-    pub(crate) fn accept(&mut self) -> bool {
-        let listener = self.listener.expect("a listener");
-        self.conn = self.stack.accept(listener);
-        self.look();
-        self.conn.is_some()
-    }
-
-    pub(crate) fn id(&self) -> ConnId {
-        self.conn.expect("a handle")
-    }
-
-    /// Writes octets.
-    pub(crate) fn write(&mut self, len: usize) -> usize {
-        let data = octets(1 + self.written, len);
-        let id = self.id();
-        let mut conn = self.stack.conn_mut(id).expect("a live handle");
-        let queued = match conn.send(&[&data]).expect("it can be written") {
-            SendOutcome::Queued(queued) => queued,
-            SendOutcome::WouldBlock => 0,
-        };
-        self.written += queued as i64;
-        queued
-    }
-
-    /// Reads everything there is and checks every octet.
-    pub(crate) fn read(&mut self) -> i64 {
-        let Some(id) = self.conn else { return 0 };
-        let before = self.delivered;
-        let mut buf = [0; 4096];
-        while let Some(mut conn) = self.stack.conn_mut(id) {
-            let Ok(RecvOutcome::Data(len)) = conn.recv(&mut buf) else {
-                break;
-            };
-            for got in &buf[..len] {
-                assert_eq!(*got, octet(1 + self.delivered), "octet {}", self.delivered);
-                self.delivered += 1;
-            }
-        }
-        self.delivered - before
-    }
-
-    /// What reading says when all text was read.
-    pub(crate) fn end(&mut self) -> Result<RecvOutcome, synfin_core::RecvError> {
-        self.read();
-        let id = self.id();
-        let mut conn = self.stack.conn_mut(id).expect("a live handle");
-        conn.recv(&mut [0; 16])
-    }
-
-    pub(crate) fn shutdown(&mut self, how: synfin_core::Shutdown) {
-        let id = self.id();
-        self.stack
-            .conn_mut(id)
-            .expect("a live handle")
-            .shutdown(how);
-    }
-
-    /// CLOSE: the handle is gone.
-    pub(crate) fn close(&mut self, linger: Option<Duration>) {
-        let id = self.conn.take().expect("a handle");
-        self.stack
-            .conn_mut(id)
-            .expect("a live handle")
-            .close(linger);
-    }
-
-    pub(crate) fn abort(&mut self) {
-        let id = self.conn.take().expect("a handle");
-        self.stack.conn_mut(id).expect("a live handle").abort();
-    }
-
-    // Questions.
-
-    /// The state of what stands at the four-tuple, as listings show it.
-    pub(crate) fn state(&self) -> State {
-        let page = self
-            .stack
-            .connections(Cursor::default(), &Filter::default());
-        let rows = page
-            .rows
-            .iter()
-            .filter(|row| row.tuple.remote == self.remote);
-        let states: Vec<State> = rows.map(|row| row.state).collect();
-        assert!(states.len() <= 1, "one connection only: {states:?}");
-        let seen = states.first().copied();
-        if let Some(conn) = self.conn.and_then(|id| self.stack.conn(id)) {
-            assert_eq!(
-                conn.state(),
-                seen.unwrap_or(State::Closed),
-                "handle and listing agree"
-            );
-        }
-        let nothing = if self.listener.is_some() {
-            State::Listen
-        } else {
-            State::Closed
-        };
-        seen.unwrap_or(nothing)
-    }
-
-    pub(crate) fn is(&self, state: State) {
-        assert_eq!(self.state(), state);
-    }
-
-    pub(crate) fn dropped(&self, reason: synfin_core::DropReason) -> u64 {
-        self.stack.counters().dropped(reason)
-    }
-
-    /// How often an event of this connection was told.
-    pub(crate) fn told(&self, event: impl Fn(&Event) -> bool) -> usize {
-        self.events.iter().filter(|e| event(e)).count()
     }
 }

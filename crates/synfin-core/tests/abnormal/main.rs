@@ -1,0 +1,12 @@
+//! Abnormal cases as whole scripts: one stack, one scripted peer, virtual time.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod after_close;
+mod closing;
+mod opening;
+mod silence;
+mod streams;
+mod time_wait;
+mod windows;
