@@ -268,6 +268,10 @@ impl Driver {
         let tun = Tun::create(&interface).unwrap_or_else(|error| panic!("{error}"));
         // The kernel's link watch takes up to a second to make a new interface ready for IPv6, and
         // what arrives before is dropped; no call tells when it is done.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the kernel has no call to wait for"
+        )]
         // tidy: allow(banned-word): nothing of the kernel tells when
         thread::sleep(Duration::from_millis(1200));
         let packets = options

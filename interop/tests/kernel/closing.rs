@@ -74,7 +74,7 @@ fn play(scene: Scene, family: Family, role: Role) {
     scene(&host, Pair::open(&host, role, family), role);
     host.wait_for_silence();
     drop(host);
-    capture::judge(&capture, &[]);
+    capture::judge_bulk(&capture, &[]);
 }
 
 /// Checks the whole path of a connection's states.

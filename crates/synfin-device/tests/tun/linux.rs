@@ -229,6 +229,10 @@ fn datagrams_pass(layout: &Layout, own: &str, peer: &str) {
     let mut bench = Bench::new(Tun::create(&options("tun0")).unwrap());
     // The kernel's link watch takes up to a second to make a new interface ready for IPv6, and
     // what arrives before is dropped; no call tells when it is done.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the kernel has no call to wait for"
+    )]
     // tidy: allow(banned-word): nothing of the kernel tells when
     std::thread::sleep(Duration::from_millis(1200));
     let own: IpAddr = own.parse().unwrap();
