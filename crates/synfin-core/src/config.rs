@@ -108,7 +108,7 @@ pub struct Patience {
     pub retries2: u8,
     /// R2 of a connection without an application. 8.
     pub orphan_retries: u8,
-    /// Retransmissions of a SYN (9293-MUST-23). 7: gives up after 255 s.
+    /// Retransmissions of a SYN (9293-MUST-23). 7: gives up after 247 s.
     pub syn_retries: u8,
     /// Retransmissions of a SYN-ACK. 5: gives up after 63 s.
     pub syn_ack_retries: u8,

@@ -49,17 +49,16 @@ pub(crate) fn coarse_deadline(c: &Connection) -> Option<Instant> {
 }
 
 /// FIN-WAIT-2 of a connection whose application has left ends by itself. covers: DEC-9, C-17,
-/// AB-24, ST-501
+/// AB-23, AB-24, ST-501
 pub(crate) fn arm_fin_wait_2(c: &mut Connection, cx: &mut Context) {
     if c.state != State::FinWait2 || !c.is_orphan() || c.marks.has(Marks::OFF_WIRE) {
         return;
     }
+    // A time to linger was for the acknowledgement of our FIN, which is here.
     let was = c.cold.coarse.leave;
     let deadline = cx.now + cx.config.tcp.patience.fin_wait_2;
-    // A time to linger that ends earlier stays.
-    let is = was.map_or(deadline, |linger| linger.min(deadline));
-    c.cold.coarse.leave = Some(is);
-    c.trace_timer(cx, TimerKind::FinWait2, was, Some(is));
+    c.cold.coarse.leave = Some(deadline);
+    c.trace_timer(cx, TimerKind::FinWait2, was, Some(deadline));
 }
 
 /// covers: ST-604, AB-23, AB-24

@@ -52,7 +52,8 @@ fn user_timeout() {
     assert!(!peer.after(s(300)).is_empty(), "it still tries");
 }
 
-/// A SYN that nobody answers: at 1, 3, 7 .. 127 s, and the end at 255 s.
+/// A SYN that nobody answers: again at 1, 3, 7 .. 127 s, and the end 120 s later, the most that
+/// the timer waits.
 /// covers: 9293-MUST-22, 9293-MUST-23, ST-208, ST-209, C-5
 #[test]
 fn syn_unanswered() {
@@ -66,7 +67,7 @@ fn syn_unanswered() {
         }
         assert_eq!(times, [1, 3, 7, 15, 31, 63, 127]);
         let end = peer.now.saturating_duration_since(start);
-        assert_eq!(end.as_secs(), 255);
+        assert_eq!(end.as_secs(), 247, "at least 180 s");
         peer.ended(CloseReason::ConnectTimeout);
         peer.gone();
     }
