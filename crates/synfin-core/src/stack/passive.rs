@@ -613,8 +613,6 @@ impl Stack {
         }
         c.marks.set(Marks::ORPHAN);
         self.orphans += 1;
-        // Once: settling comes here for those that still belong to a listener.
-        c.cold.listener = None;
         c.cold.events = Events::NONE;
         if !c.marks.has(Marks::OFF_WIRE) {
             reset::reset_connection(c, reason);

@@ -51,7 +51,7 @@ const RECENT: usize = 8;
 const WASTE: usize = 4;
 
 impl Reassembly {
-    /// Keeps what is new of a text that begins at `seq`, above `rcv_nxt`.
+    /// Keeps what is new of a text that begins at `seq`, not before `rcv_nxt`.
     pub(crate) fn insert(
         &mut self,
         rcv_nxt: SeqNum,
@@ -59,7 +59,7 @@ impl Reassembly {
         chunk: Chunk,
         pool: &mut Pool,
     ) -> Inserted {
-        debug_assert!(seq.after(rcv_nxt), "text in order is not kept here");
+        debug_assert!(seq.at_or_after(rcv_nxt), "old text is not kept here");
         self.note_recent(seq);
         let end = seq + chunk.len() as u32;
         let mut inserted = Inserted::default();
@@ -208,6 +208,11 @@ impl Reassembly {
             right = after.end();
         }
         SackBlock::new(left, right)
+    }
+
+    /// Whether some text that is kept begins before `seq`.
+    pub(crate) fn begins_before(&self, seq: SeqNum) -> bool {
+        self.pieces.first().is_some_and(|p| p.seq.before(seq))
     }
 
     /// Nothing is kept, not even a FIN.

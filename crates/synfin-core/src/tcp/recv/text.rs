@@ -44,22 +44,28 @@ fn discard(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     }
 }
 
-/// covers: 5681-23, 7323-16, BUG-10
+/// covers: 5681-23, 7323-16, BUG-10, AB-40
 fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
     let len = text.len() as u32;
-    let mut taken = len;
-    let mut nxt = c.rcv.nxt + len;
+    let start = c.rcv.nxt;
+    let mut nxt = start;
     let recv = &mut c.active().recv;
     let had_gap = !recv.out_of_order.is_empty();
-    recv.queue.push_chunk_or_coalesce(&mut cx.pool, text);
+    if recv.out_of_order.begins_before(start + len) {
+        // Where both have octets, those that were taken first stay.
+        recv.out_of_order.insert(start, start, text, &mut cx.pool);
+    } else {
+        nxt += len;
+        recv.queue.push_chunk_or_coalesce(&mut cx.pool, text);
+    }
     while let Some(chunk) = recv.out_of_order.pop_ready(nxt, &mut cx.pool) {
         nxt += chunk.len() as u32;
-        taken += chunk.len() as u32;
         recv.queue.push_chunk_or_coalesce(&mut cx.pool, chunk);
     }
+    let taken = u64::from(start.distance_to(nxt));
     c.rcv.nxt = nxt;
-    c.cold.stats.octets_received += u64::from(taken);
-    cx.counters.octets_received += u64::from(taken);
+    c.cold.stats.octets_received += taken;
+    cx.counters.octets_received += taken;
     if had_gap {
         c.ack_now(AckReason::GapFilled);
     } else {
