@@ -9,6 +9,7 @@ mod party;
 mod plan;
 
 use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -150,12 +151,19 @@ fn nothing_is_left(stack: &Stack) -> Result<(), String> {
 /// # Errors
 /// See above.
 pub fn run_seed(seed: u64) -> Result<Findings, String> {
-    let first = RandomNetwork::new(seed).run();
-    first.map_err(|rule| {
+    run_caught(&mut RandomNetwork::new(seed)).map_err(|rule| {
         let mut again = RandomNetwork::new(seed);
         again.record();
-        let _ = again.run();
+        let _ = run_caught(&mut again);
         let picture = ladder(&again.timeline(), Style::default());
         format!("seed {seed}: {rule}\n{:?}\n{picture}", again.plan)
+    })
+}
+
+/// Runs a network; the panic of a broken invariant is an error too, so that it gets its picture.
+fn run_caught(network: &mut RandomNetwork) -> Result<Findings, String> {
+    panic::catch_unwind(AssertUnwindSafe(|| network.run())).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.unwrap_or_else(|| "a panic without a text".to_owned()))
     })
 }
