@@ -80,6 +80,8 @@ pub struct TcpConfig {
     pub congestion: &'static str,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
+    /// Text on the SYN (RFC 7413).
+    pub fast_open: FastOpenConfig,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
 }
@@ -150,6 +152,27 @@ pub struct ChallengeConfig {
     pub burst: u8,
     /// One more after so long. 500 ms.
     pub interval: Duration,
+}
+
+/// TCP Fast Open (RFC 7413). Listeners and connects ask for it one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FastOpenConfig {
+    /// How long a server's key makes new cookies; they are good for up to twice as long. 1 h.
+    pub key_lifetime: Duration,
+    /// How long a client opens plainly towards a peer where it did not work. 10 min.
+    pub avoid: Duration,
+    /// Peers that a client remembers; the oldest makes room. 4096.
+    pub cache: u32,
+}
+
+impl Default for FastOpenConfig {
+    fn default() -> Self {
+        Self {
+            key_lifetime: Duration::from_secs(3600),
+            avoid: Duration::from_secs(600),
+            cache: 4096,
+        }
+    }
 }
 
 /// What a connection starts with and can change for itself.
@@ -320,6 +343,7 @@ impl TcpConfig {
                 burst: 5,
                 interval: ms(500),
             },
+            fast_open: FastOpenConfig::default(),
             ignore_rst_in_time_wait: server,
         }
     }
@@ -348,6 +372,10 @@ impl TcpConfig {
         ensure(
             self.initial_window != Some(0),
             "initial_window must not be 0",
+        )?;
+        ensure(
+            self.fast_open.key_lifetime >= s(1),
+            "fast_open.key_lifetime must be at least 1 s",
         )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
     }

@@ -207,6 +207,18 @@ mib! {
     dsack_old_sent = "TcpExt" "TCPDSACKOldSent",
     /// D-SACK blocks sent for out-of-order duplicates.
     dsack_ofo_sent = "TcpExt" "TCPDSACKOfoSent",
+    /// Text on our SYN that was acknowledged with it.
+    fast_open_active = "TcpExt" "TCPFastOpenActive",
+    /// Fast opens of ours that failed: no answer in time, or the text was not taken.
+    fast_open_active_fail = "TcpExt" "TCPFastOpenActiveFail",
+    /// Connections made of a SYN with a good cookie.
+    fast_open_passive = "TcpExt" "TCPFastOpenPassive",
+    /// SYNs with a bad cookie.
+    fast_open_passive_fail = "TcpExt" "TCPFastOpenPassiveFail",
+    /// SYNs whose good cookie did not help because the listener's limit was reached.
+    fast_open_listen_overflow = "TcpExt" "TCPFastOpenListenOverflow",
+    /// Requests for a cookie.
+    fast_open_cookie_reqd = "TcpExt" "TCPFastOpenCookieReqd",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

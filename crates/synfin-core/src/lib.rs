@@ -54,8 +54,8 @@ pub use synfin_wire as wire;
 
 pub use buffer::Slices;
 pub use config::{
-    AckConfig, ChallengeConfig, ConfigError, KeepAlive, Limits, OptionConfig, Patience, Profile,
-    RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
+    AckConfig, ChallengeConfig, ConfigError, FastOpenConfig, KeepAlive, Limits, OptionConfig,
+    Patience, Profile, RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -80,6 +80,6 @@ pub use tcp::listener::{ListenAddr, ListenOptions};
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
-    AckReason, FlowId, LossSign, RecoveryEvent, ResetReason, Role, SegmentRecord, SendReason,
-    TimerKind, TraceEvent, TraceRecord, TraceSeq, UserCall,
+    AckReason, FastOpenEvent, FlowId, LossSign, RecoveryEvent, ResetReason, Role, SegmentRecord,
+    SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UserCall,
 };

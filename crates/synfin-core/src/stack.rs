@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
+//! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
@@ -13,6 +14,7 @@
 
 mod application;
 mod egress;
+mod fast_open;
 mod ingress;
 mod network;
 mod observe;
@@ -141,6 +143,7 @@ impl Stack {
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second),
             secrets,
+            fast_open: crate::tcp::fast_open::Cache::new(),
             config,
         };
         let mut stack = Self {

@@ -123,6 +123,8 @@ pub enum TraceEvent {
         /// `snd.wnd` in octets.
         snd_wnd: u32,
     },
+    /// Text on the SYN (RFC 7413).
+    FastOpen(FastOpenEvent),
     /// The application called (RFC 9293 section 3.9.1).
     Call(UserCall),
     /// An ICMP error was reported to the application.
@@ -213,6 +215,8 @@ pub enum LossSign {
     RepeatedSyn,
     /// A smaller path MTU made the segment too big.
     PathMtu,
+    /// The peer did not take the text of our SYN (RFC 7413 section 4.2.1).
+    FastOpenRefused,
 }
 
 /// Why a bare acknowledgement was sent.
@@ -304,6 +308,42 @@ pub enum RecoveryEvent {
     Left,
     /// The retransmission timer fired: slow start from one segment.
     Timeout,
+}
+
+/// What Fast Open did, and why (RFC 7413 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FastOpenEvent {
+    /// Client: it failed with this peer lately, so this is a plain open.
+    NotTried,
+    /// Client: the SYN asks for a cookie.
+    Requested,
+    /// Client: the SYN carries the cookie and text.
+    Used {
+        /// Octets of text.
+        len: u32,
+    },
+    /// Client: the peer gave a cookie, which is kept.
+    Learned,
+    /// Client: the peer gave none; plain opens for a while.
+    NotOffered,
+    /// Client: the SYN was not answered in time; plain opens for a while.
+    NoAnswer,
+    /// Client: the text of the SYN was acknowledged with it.
+    Accepted,
+    /// Client: it was not, and is sent again.
+    Refused,
+    /// Server: a cookie goes with the SYN,ACK.
+    Offered,
+    /// Server: the cookie is good; the SYN's text is the application's.
+    Taken {
+        /// Octets of text.
+        len: u32,
+    },
+    /// Server: the cookie is not one of ours for this client.
+    BadCookie,
+    /// Server: as many children as the listener allows wait for their handshakes.
+    TooManyPending,
 }
 
 /// A call of the application (RFC 9293 section 3.9.1).

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use synfin_core::{
-    AckReason, Flags, Instant, LossSign, RecoveryEvent, ResetReason, SegmentRecord, SendReason,
-    TimerKind, TraceEvent, TraceRecord, UserCall,
+    AckReason, FastOpenEvent, Flags, Instant, LossSign, RecoveryEvent, ResetReason, SegmentRecord,
+    SendReason, TimerKind, TraceEvent, TraceRecord, UserCall,
 };
 
 /// Why a segment was sent.
@@ -32,8 +32,29 @@ pub(crate) const fn loss_sign(sign: LossSign) -> &'static str {
         LossSign::PartialAck => "partial ACK",
         LossSign::RepeatedSyn => "repeated SYN",
         LossSign::PathMtu => "path MTU",
+        LossSign::FastOpenRefused => "Fast Open refused",
         _ => "loss",
     }
+}
+
+/// What Fast Open did.
+fn fast_open(event: FastOpenEvent) -> String {
+    let words = match event {
+        FastOpenEvent::NotTried => "not tried, it failed lately",
+        FastOpenEvent::Requested => "cookie requested",
+        FastOpenEvent::Used { len } => return format!("SYN carries {len} octets"),
+        FastOpenEvent::Learned => "cookie kept",
+        FastOpenEvent::NotOffered => "the peer gives no cookie",
+        FastOpenEvent::NoAnswer => "no answer to the SYN",
+        FastOpenEvent::Accepted => "text of the SYN acknowledged",
+        FastOpenEvent::Refused => "text of the SYN not taken",
+        FastOpenEvent::Offered => "cookie given",
+        FastOpenEvent::Taken { len } => return format!("cookie good, {len} octets taken"),
+        FastOpenEvent::BadCookie => "bad cookie, a new one given",
+        FastOpenEvent::TooManyPending => "too many pending",
+        _ => "",
+    };
+    words.to_owned()
 }
 
 /// Why a bare ACK was sent.
@@ -195,6 +216,7 @@ pub fn describe_record(record: &TraceRecord) -> String {
         } => format!("RTT {sample_us} us, SRTT {srtt_us} us, RTO {rto_us} us"),
         TraceEvent::SendWindow { snd_wnd } => format!("send window {snd_wnd}"),
         TraceEvent::Call(call) => user_call(*call),
+        TraceEvent::FastOpen(event) => format!("Fast Open: {}", fast_open(*event)),
         TraceEvent::Soft(error) => format!("ICMP: {error}"),
         TraceEvent::Closed(reason) => format!("closed: {reason}"),
         TraceEvent::Lost { count } => format!("{count} records lost"),

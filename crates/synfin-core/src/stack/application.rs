@@ -19,6 +19,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Events, Marks, Opening};
+use crate::tcp::fast_open;
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
@@ -38,6 +39,14 @@ pub struct ConnectOptions {
     pub local_port: Option<u16>,
     /// What the connection starts with instead of the stack's default.
     pub socket: Option<SocketOptions>,
+    /// Carry text on the SYN if the peer gave a cookie for it before, else ask for one (RFC 7413).
+    /// The text is what [`ConnMut::send`] queued before the next
+    /// [`poll_transmit`](Stack::poll_transmit). covers: 7413-1
+    ///
+    /// The peer's application may get that text **twice**: the network may repeat the SYN after
+    /// the connection is over. Only for a first message that may be repeated without harm
+    /// (7413-10).
+    pub fast_open: bool,
 }
 
 /// What a SYN says to a deferred listener.
@@ -347,6 +356,14 @@ impl Stack {
             return Err(ConnectError::LimitReached);
         };
         self.insert_flow(&tuple, Place::Conn(id.index));
+        if options.fast_open {
+            let path = fast_open::Path {
+                local: local_ip,
+                remote: remote.ip(),
+            };
+            let c = self.tables.conns.get_mut(id).expect("just made");
+            fast_open::prepare(c, &mut self.cx, path);
+        }
         self.start_active_open(id, tuple);
         Ok(ConnId(id))
     }

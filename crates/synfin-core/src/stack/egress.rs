@@ -15,6 +15,7 @@ use crate::ip::output::IpMeta;
 use crate::replies::{Reply, SegmentReply};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
+use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
@@ -183,7 +184,7 @@ impl Stack {
             )
         } else {
             let reason = on_syn_ack(entry, self.cx.now);
-            (syn_ack_header(entry, &self.cx), reason)
+            (syn_ack_header(entry, &self.cx, key.remote_ip()), reason)
         };
         let flow = entry.flow;
         if !challenge {
@@ -344,6 +345,7 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
             c.marks.has(Marks::SACK)
         },
         timestamps: timestamps.then(|| timestamps::option(c, cx.now)),
+        fast_open: fast_open::option(c),
         ..Options::default()
     }
 }
@@ -411,13 +413,15 @@ fn count_syn_ack(cx: &mut Context, challenge: bool, repeats: bool) {
 }
 
 /// covers: ST-101, 7323-2, 7323-3, 9293-SHLD-5
-fn syn_ack_header(entry: &HalfOpen, cx: &Context) -> Header {
+fn syn_ack_header(entry: &HalfOpen, cx: &Context, client: IpAddr) -> Header {
+    let offers_cookie = entry.offers_cookie && entry.copies == 1;
     let shift = shift_of(entry, cx);
     let options = Options {
         mss: Some(entry.own_mss),
         window_scale: entry.offer.window_scale.map(|_| shift.get()),
         sack_permitted: entry.offer.sack,
         timestamps: entry.timestamps(cx.now),
+        fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
         ..Options::default()
     };
     let flags = Flags::SYN | Flags::ACK;

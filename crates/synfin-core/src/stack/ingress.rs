@@ -188,7 +188,7 @@ impl Stack {
             }
             None => {
                 match self.find_listener(&origin.tuple.local) {
-                    Some(listener) => self.deliver_to_listener(listener, origin, &arrival, ttl),
+                    Some(listener) => self.deliver_to_listener(listener, origin, &mut arrival, ttl),
                     None => self.deliver_to_nothing(origin, &arrival.seg),
                 }
                 self.free_text(&mut arrival);

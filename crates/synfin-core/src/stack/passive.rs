@@ -42,7 +42,7 @@ impl Stack {
         &mut self,
         id: ListenerId,
         origin: Origin,
-        arrival: &Arrival,
+        arrival: &mut Arrival,
         ttl: u8,
     ) {
         let seg = &arrival.seg;
@@ -58,6 +58,7 @@ impl Stack {
             self.cx.counters.count_drop(reason);
         } else {
             self.open_half(id, origin, seg, ttl, None);
+            self.open_fast(id, origin, arrival);
         }
     }
 
@@ -180,6 +181,7 @@ impl Stack {
             challenged: false,
             prior: None,
             syn_ttl: 0,
+            offers_cookie: false,
         })
     }
 
@@ -592,7 +594,7 @@ impl Stack {
         listener.is_full()
     }
 
-    fn enqueue_for_accept(&mut self, id: ListenerId, conn: SlotId) {
+    pub(super) fn enqueue_for_accept(&mut self, id: ListenerId, conn: SlotId) {
         let Some(listener) = self.listeners.get_mut(id.0) else {
             return;
         };

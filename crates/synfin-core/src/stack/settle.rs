@@ -8,6 +8,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
 use crate::tcp::send::{persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
@@ -39,6 +40,11 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        if let Some(listener) = fast_open::take_ended_child(c) {
+            if let Some(listener) = self.listeners.get_mut(listener.0) {
+                listener.fast_open_pending -= 1;
+            }
+        }
         if c.marks.has(Marks::OFF_WIRE) {
             self.settle_ended(id);
         } else {
@@ -280,7 +286,7 @@ fn may_transmit(c: &Connection) -> bool {
     if active.recv.dup_acks_owed > 0 {
         return true;
     }
-    if !c.state.is_synchronized() {
+    if !c.state.is_synchronized() && !fast_open::may_send_early(c) {
         return false;
     }
     active.send.lost > 0 || ((c.unsent() > 0 || c.fin_waits()) && window::usable(c) > 0)

@@ -18,6 +18,7 @@ use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, initial_window};
+use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::recv::half::RecvHalf;
@@ -38,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) counters: Counters,
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
+    pub(crate) fast_open: fast_open::Cache,
 }
 
 impl Context {
@@ -213,6 +215,8 @@ bits! {
         /// The third segment of the handshake goes by itself, as peers expect it, also when the
         /// application has text for it by now.
         HANDSHAKE_ACK = 28,
+        /// Text left with our first SYN (RFC 7413).
+        SYN_TEXT = 29,
     }
 }
 
@@ -345,6 +349,8 @@ pub(crate) struct Active {
     pub(crate) recv: RecvHalf,
     pub(crate) recovery: Recovery,
     pub(crate) deadlines: Deadlines,
+    /// Until the handshake is over.
+    pub(crate) fast_open: Option<Box<fast_open::Opening>>,
 }
 
 /// Deadlines of an active connection.
@@ -377,6 +383,7 @@ impl Active {
             && self.recv.is_idle()
             && self.recovery.is_idle()
             && self.deadlines.earliest().is_none()
+            && self.fast_open.is_none()
     }
 }
 

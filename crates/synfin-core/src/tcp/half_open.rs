@@ -53,6 +53,8 @@ pub(crate) struct HalfOpen {
     /// The TIME-WAIT record this SYN took over; it comes back if the SYN turns out to be old.
     pub(crate) prior: Option<SlotId>,
     pub(crate) syn_ttl: u8,
+    /// The first SYN,ACK carries a Fast Open cookie.
+    pub(crate) offers_cookie: bool,
 }
 
 /// How far a half-open connection is.

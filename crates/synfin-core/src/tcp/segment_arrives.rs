@@ -16,6 +16,7 @@ use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::fast_open;
 use crate::tcp::recv::{text, timestamps};
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
@@ -272,6 +273,7 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
     c.marks.set(Marks::WAS_ESTABLISHED);
     c.marks.clear(Marks::SEND_SYN);
     c.raise(Events::CONNECTED);
+    fast_open::on_established(c, cx);
     keep_alive::rearm(c, cx);
     if c.marks.has(Marks::FIN_QUEUED) {
         c.transition(cx, Cause::Close);

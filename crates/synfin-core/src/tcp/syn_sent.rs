@@ -5,6 +5,7 @@ use crate::event::CloseReason;
 use crate::state::Cause;
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Marks, Shift, Shifts};
+use crate::tcp::fast_open;
 use crate::tcp::recv::{timestamps, window as recv_window};
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
@@ -57,6 +58,7 @@ fn on_rst(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 /// covers: ST-201, 7323-1, 7323-3
 fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     take_syn(c, cx, seg);
+    fast_open::on_syn_ack(c, cx, seg);
     c.transition(cx, Cause::SynAck);
     ack_arrives::process(c, cx, seg);
     c.snd.wl1 = seg.seq;

@@ -34,6 +34,8 @@ pub(crate) struct Script {
     pub(crate) corrupt: bool,
     /// Text that is not the octets of its place.
     pub(crate) fill: Option<u8>,
+    /// The Fast Open option: a cookie in hexadecimal digits, or nothing to ask for one.
+    pub(crate) cookie: Option<Vec<u8>>,
     /// SACK blocks, relative to the stack's numbers.
     pub(crate) sack: Vec<(i64, i64)>,
 }
@@ -63,6 +65,7 @@ impl Script {
                 "ws" => script.ws = Some(number() as u8),
                 "ts" => script.ts = Some(number()),
                 "bare" => script.bare = true,
+                "cookie" => script.cookie = Some(hexadecimal(value)),
                 "corrupt" => script.corrupt = true,
                 "fill" => script.fill = value.bytes().next(),
                 "sack" => {
@@ -99,6 +102,16 @@ fn flags(word: &str) -> Flags {
             _ => panic!("no such flag: {name}"),
         })
         .fold(ack, Flags::union)
+}
+
+fn hexadecimal(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| {
+            let pair = core::str::from_utf8(pair).expect("digits");
+            u8::from_str_radix(pair, 16).expect("hexadecimal digits")
+        })
+        .collect()
 }
 
 /// `12`, `-4`, `R`, `E-1`, `N+1`.

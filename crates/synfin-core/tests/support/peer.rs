@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use synfin_core::wire::tcp::{Header, Options};
+use synfin_core::wire::tcp::{FastOpenCookie, Header, Options};
 use synfin_core::wire::{SackBlock, SeqNum, Timestamps};
 use synfin_core::{
     ConnId, DeviceCaps, DeviceId, Event, Flags, FrameBatch, Instant, ListenerId, Memory, Stack,
@@ -218,6 +218,10 @@ impl Peer {
             window_scale: script.ws.or(self.setup.scale.filter(|_| own)),
             sack_permitted: own && self.setup.sack,
             timestamps: self.timestamps(script),
+            fast_open: script
+                .cookie
+                .as_ref()
+                .map(|cookie| FastOpenCookie::new(cookie).expect("a cookie")),
             ..Options::default()
         };
         for (left, right) in &script.sack {

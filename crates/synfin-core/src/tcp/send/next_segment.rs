@@ -7,6 +7,7 @@
 use synfin_wire::{Flags, SackBlock, SeqNum};
 
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::fast_open;
 use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::{pacing, persist, window};
@@ -59,7 +60,7 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
     if c.marks.take(Marks::HANDSHAKE_ACK) {
         return acknowledgement(c);
     }
-    if c.state.is_synchronized() {
+    if c.state.is_synchronized() || fast_open::may_send_early(c) {
         let segment = lost_segment(c, cx)
             .or_else(|| new_text(c, cx))
             .or_else(|| probe(c, cx));
@@ -77,23 +78,23 @@ fn reset(c: &Connection) -> Emission {
 }
 
 /// Our SYN, with the acknowledgement of the peer's if we have it. covers: BUG-2, ST-208, ST-309
-fn syn(c: &mut Connection, cx: &Context) -> Emission {
+fn syn(c: &mut Connection, cx: &mut Context) -> Emission {
     let iss = c.cold.iss;
     let mut flags = Flags::SYN;
     if c.state == crate::state::State::SynReceived {
         flags |= Flags::ACK;
     }
+    if c.active().send.sent.is_empty() {
+        return first_syn(c, cx, flags);
+    }
+    fast_open::on_syn_repeated(c, cx);
     let copies = match c.active().send.sent.front_mut() {
         Some(first) => {
             first.copies = first.copies.saturating_add(1);
             first.sent_at = cx.now;
             first.copies
         }
-        None => {
-            c.snd.nxt = iss + 1;
-            c.active().send.on_sent(iss, 1, cx.now);
-            1
-        }
+        None => 1,
     };
     let timeouts = c.active().recovery.timeouts;
     // In a simultaneous open the SYN,ACK follows the SYN: nothing is repeated.
@@ -111,6 +112,23 @@ fn syn(c: &mut Connection, cx: &Context) -> Emission {
         },
     };
     Emission::bare(iss, flags, reason)
+}
+
+/// With the text that Fast Open lets it carry.
+fn first_syn(c: &mut Connection, cx: &mut Context, flags: Flags) -> Emission {
+    let iss = c.cold.iss;
+    let text_len = fast_open::syn_text(c, cx);
+    c.snd.nxt = iss + 1 + text_len;
+    let send = &mut c.active().send;
+    send.on_sent(iss, 1, cx.now);
+    let mut emission = Emission::bare(iss, flags, SendReason::Open);
+    if text_len > 0 {
+        send.on_sent(iss + 1, text_len, cx.now);
+        c.marks.set(Marks::SYN_TEXT);
+        c.cold.stats.octets_sent += u64::from(text_len);
+        emission.text_len = text_len;
+    }
+    emission
 }
 
 /// What was found lost, within what congestion and the window allow.
@@ -181,7 +199,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)
-    let fin = c.fin_waits() && len == unsent && window > len;
+    let fin = c.fin_waits() && len == unsent && window > len && c.state.is_synchronized();
     if len == 0 && !fin {
         return None;
     }

@@ -65,7 +65,8 @@ pub(crate) fn is_worth_sending(c: &Connection, nodelay: bool, len: u32, unsent: 
         return true;
     }
     let all = len == unsent;
-    let idle = c.snd.una == c.snd.nxt;
+    // A SYN on its way is no small segment that another one should wait for.
+    let idle = c.text_start() == c.snd.nxt;
     let closing = c.marks.has(Marks::FIN_QUEUED);
     if all && (idle || nodelay || closing) {
         return true;
