@@ -6,12 +6,12 @@ use synfin_core::{ConnId, DropReason, Event, ListenAddr, ListenOptions, State};
 
 use crate::support::peer::STACK_PORT;
 use crate::support::wire::Emitted;
-use crate::support::{Peer, Setup, s};
+use crate::support::{Peer, Setup, Stage, s};
 
-fn listening(setup: Setup, limit: Option<u32>) -> Peer {
+fn listening(setup: Setup, limit: u32) -> Peer {
     let mut peer = Peer::new(setup);
     let options = ListenOptions {
-        fast_open: limit,
+        fast_open: Some(limit),
         ..ListenOptions::default()
     };
     let at = ListenAddr::port(STACK_PORT);
@@ -52,7 +52,7 @@ fn child(peer: &mut Peer, cookie: &str) -> ConnId {
 #[test]
 fn a_good_cookie_gives_the_application_the_text_and_lets_it_answer_at_once() {
     for setup in Setup::variants() {
-        let mut peer = listening(setup, Some(4));
+        let mut peer = listening(setup, 4);
         let cookie = fetch(&mut peer);
         child(&mut peer, &cookie);
         assert_eq!(peer.read(), 10);
@@ -73,7 +73,7 @@ fn a_good_cookie_gives_the_application_the_text_and_lets_it_answer_at_once() {
 /// covers: 7413-1
 #[test]
 fn a_listener_that_was_not_asked_for_it_ignores_the_option() {
-    let mut peer = listening(Setup::default(), None);
+    let mut peer = Peer::reach(Setup::default(), Stage::Listen);
     assert_eq!(cookie_for(&mut peer, "{SYN seq=0 cookie}"), None);
     peer.on("{RST seq=1}");
     peer.become_port(6001);
@@ -87,7 +87,7 @@ fn a_listener_that_was_not_asked_for_it_ignores_the_option() {
 /// covers: 7413-4, ATT-52
 #[test]
 fn a_bad_cookie_costs_its_text_and_brings_a_good_one() {
-    let mut peer = listening(Setup::default(), Some(4));
+    let mut peer = listening(Setup::default(), 4);
     for bad in [
         "01020304",
         "0102030405060708",
@@ -113,7 +113,7 @@ fn a_bad_cookie_costs_its_text_and_brings_a_good_one() {
 /// covers: 7413-6
 #[test]
 fn a_cookie_is_good_for_its_address_only_and_expires() {
-    let mut peer = listening(Setup::default(), Some(4));
+    let mut peer = listening(Setup::default(), 4);
     let cookie = fetch(&mut peer);
     let syn = format!("{{SYN seq=0 len=10 cookie={cookie}}}");
     let own = peer.remote;
@@ -137,7 +137,7 @@ fn a_cookie_is_good_for_its_address_only_and_expires() {
 /// covers: 7413-5, 7413-11
 #[test]
 fn children_are_limited_and_a_reset_gives_the_place_back() {
-    let mut peer = listening(Setup::default(), Some(1));
+    let mut peer = listening(Setup::default(), 1);
     let cookie = fetch(&mut peer);
     for round in 0..20 {
         peer.delivered = 0;
@@ -160,7 +160,7 @@ fn children_are_limited_and_a_reset_gives_the_place_back() {
 /// covers: 7413-11
 #[test]
 fn every_end_of_syn_received_gives_the_place_back() {
-    let mut peer = listening(Setup::default(), Some(1));
+    let mut peer = listening(Setup::default(), 1);
     let cookie = fetch(&mut peer);
     child(&mut peer, &cookie);
     peer.on("{. seq=11 ack=1}");
@@ -182,7 +182,7 @@ fn every_end_of_syn_received_gives_the_place_back() {
 /// covers: 7413-3
 #[test]
 fn the_answer_to_a_repeated_syn_is_the_same_and_the_text_is_not_taken_twice() {
-    let mut peer = listening(Setup::default(), Some(1));
+    let mut peer = listening(Setup::default(), 1);
     let cookie = fetch(&mut peer);
     child(&mut peer, &cookie);
     let syn = format!("{{SYN seq=0 len=10 cookie={cookie}}}");
@@ -196,7 +196,7 @@ fn the_answer_to_a_repeated_syn_is_the_same_and_the_text_is_not_taken_twice() {
 /// What leaves before the handshake ends is repeated like everything else.
 #[test]
 fn an_early_answer_that_was_lost_is_sent_again() {
-    let mut peer = listening(Setup::default(), Some(1));
+    let mut peer = listening(Setup::default(), 1);
     let cookie = fetch(&mut peer);
     child(&mut peer, &cookie);
     peer.write(10);
