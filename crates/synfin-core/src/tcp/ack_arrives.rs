@@ -113,7 +113,7 @@ fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, record: Ac
         .filter(|t| t.ecr != 0 && c.marks.has(Marks::TIMESTAMPS));
     let by_echo = by_echo.and_then(|t| {
         let ms = timestamps::clock(c.cold.ts_offset, cx.now).wrapping_sub(t.ecr);
-        (ms < 1 << 18).then_some(ms * 1000)
+        (ms < 1 << 18).then(|| ms * 1000)
     });
     let Some(sample_us) = by_clock.or(by_echo) else {
         return;

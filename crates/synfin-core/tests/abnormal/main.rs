@@ -6,6 +6,7 @@ mod support;
 mod after_close;
 mod closing;
 mod opening;
+mod promises;
 mod silence;
 mod streams;
 mod time_wait;
