@@ -429,3 +429,74 @@ fn the_oldest_time_wait_makes_room() {
         assert_eq!(peer.state(), State::TimeWait);
     }
 }
+
+/// OPEN to a four-tuple in TIME-WAIT: refused, unless timestamps tell the incarnations apart and
+/// the old one's clock has moved on by more than a second.
+/// covers: ST-1008, DEC-3
+#[test]
+fn open_in_time_wait() {
+    for timestamps in [false, true] {
+        let setup = Setup {
+            timestamps,
+            ..Setup::default()
+        };
+        let mut peer = Peer::reach(setup, Stage::TimeWait);
+        peer.close(None);
+        let options = || ConnectOptions {
+            local_port: Some(STACK_PORT),
+            ..ConnectOptions::default()
+        };
+        let in_use = Err(ConnectError::AddressInUse);
+        peer.wait(s(1));
+        assert_eq!(peer.stack.connect(peer.now, peer.remote, options()), in_use);
+        peer.wait(ms(1));
+        if !timestamps {
+            peer.wait(ms(58_998));
+            assert_eq!(peer.stack.connect(peer.now, peer.remote, options()), in_use);
+            peer.wait(ms(1));
+        }
+        let old = peer.stack_seq(22);
+        peer.connect();
+        peer.is(State::SynSent);
+        assert_eq!(peer.replies(), "{SYN seq=0}");
+        assert!(peer.stack_seq(0).after(old), "beyond the old numbers");
+        assert_eq!(peer.stack.totals()[State::TimeWait], 0);
+    }
+}
+
+/// Ports that the stack chooses: all of the range, each once, none that a listener has.
+/// covers: 6056-1, BUG-22
+#[test]
+fn every_free_port_is_chosen_once() {
+    let mut config = StackConfig::default();
+    config.ephemeral_ports = (40_000, 40_009);
+    let mut peer = Peer::new(Setup {
+        config,
+        ..Setup::default()
+    });
+    let at = synfin_core::ListenAddr::port(40_003);
+    let listener = peer.stack.listen(at, ListenOptions::default());
+    listener.expect("a free port");
+    let mut ports: Vec<u16> = (0..9)
+        .map(|_| {
+            let id = peer
+                .stack
+                .connect(peer.now, peer.remote, ConnectOptions::default());
+            let id = id.expect("a port is left");
+            peer.stack.conn(id).expect("a handle").tuple().local.port()
+        })
+        .collect();
+    ports.sort_unstable();
+    let expected: Vec<u16> = (40_000..=40_009).filter(|port| *port != 40_003).collect();
+    assert_eq!(ports, expected);
+    let more = peer
+        .stack
+        .connect(peer.now, peer.remote, ConnectOptions::default());
+    assert_eq!(more, Err(ConnectError::NoPort));
+    // Another peer's ports are others' four-tuples.
+    peer.remote.set_port(6001);
+    let other = peer
+        .stack
+        .connect(peer.now, peer.remote, ConnectOptions::default());
+    assert!(other.is_ok());
+}
