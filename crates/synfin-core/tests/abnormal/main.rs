@@ -5,6 +5,7 @@ mod support;
 
 mod after_close;
 mod closing;
+mod edges;
 mod opening;
 mod promises;
 mod silence;
