@@ -468,8 +468,10 @@ fn open_in_time_wait() {
 /// covers: 6056-1, BUG-22
 #[test]
 fn every_free_port_is_chosen_once() {
-    let mut config = StackConfig::default();
-    config.ephemeral_ports = (40_000, 40_009);
+    let config = StackConfig {
+        ephemeral_ports: (40_000, 40_009),
+        ..StackConfig::default()
+    };
     let mut peer = Peer::new(Setup {
         config,
         ..Setup::default()
