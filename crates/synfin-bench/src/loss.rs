@@ -7,7 +7,9 @@
 mod args;
 mod case;
 mod engine;
+mod smol;
 mod table;
+mod watch;
 
 use std::io::{self, Write};
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::engine;
+use super::{engine, smol};
 use crate::parallel;
 
 const NOTES: &str = "\
@@ -111,7 +111,8 @@ impl Stack {
     pub(super) fn supports(self, cc: Controller) -> Result<(), String> {
         match self {
             Self::Synfin => engine::supports(cc),
-            Self::Smoltcp | Self::Linux => Err("not measured yet".to_owned()),
+            Self::Smoltcp => smol::supports(cc),
+            Self::Linux => Err("a kernel has no virtual time".to_owned()),
         }
     }
 }

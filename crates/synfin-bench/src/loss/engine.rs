@@ -13,7 +13,7 @@ use super::case::{Case, Outcome};
 
 /// Octets of each socket's buffers: more than the link and its queue hold, so that only the
 /// congestion window limits.
-const BUFFER: u32 = 4 << 20;
+pub(super) const BUFFER: usize = 4 << 20;
 const PORT: u16 = 5001;
 
 /// Whether the engine has such a controller.
@@ -31,14 +31,14 @@ pub(super) fn supports(cc: Controller) -> Result<(), String> {
 }
 
 /// Runs one connection.
-pub(super) fn run(case: Case, seed: u64) -> Outcome {
+pub(super) fn run(case: Case, seed: u64, buffer: usize) -> Outcome {
     let mut sim = Sim::new(seed);
     sim.set_checks(Checks::NONE);
     let host = |name: &str, address: &str| {
         HostConfig::new(name).address(address).tune(|config| {
             config.tcp.congestion = case.cc.name();
-            config.socket.send_buffer = BUFFER;
-            config.socket.recv_buffer = BUFFER;
+            config.socket.send_buffer = buffer as u32;
+            config.socket.recv_buffer = buffer as u32;
         })
     };
     let sender = sim.add_host(host("sender", "10.0.0.1/24"));
@@ -142,18 +142,18 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_outcome_and_another_gives_another() {
-        let once = run(case(0.01), 1);
-        assert_eq!(run(case(0.01), 1), once);
-        assert_ne!(run(case(0.01), 2), once);
+        let once = run(case(0.01), 1, BUFFER);
+        assert_eq!(run(case(0.01), 1, BUFFER), once);
+        assert_ne!(run(case(0.01), 2, BUFFER), once);
     }
 
     #[test]
     fn what_the_link_loses_is_counted_and_sent_again() {
-        let lossy = run(case(0.01), 3);
+        let lossy = run(case(0.01), 3, BUFFER);
         assert!(lossy.drops_random > 0);
         assert!(lossy.retransmissions >= lossy.drops_random);
         assert_eq!(lossy.drops_queue, 0);
-        let clean = run(case(0.0), 3);
+        let clean = run(case(0.0), 3, BUFFER);
         assert_eq!(clean.drops_random, 0);
         assert!(clean.octets > lossy.octets);
         assert!(case(0.0).share(clean.octets) < 0.97);

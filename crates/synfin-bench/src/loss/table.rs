@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::args::{LossArgs, Stack};
 use super::case::{Case, Outcome};
-use super::engine;
+use super::{engine, smol};
 use crate::parallel;
 use crate::report::{Row, rounded};
 
@@ -20,7 +20,7 @@ impl<'a> Bench<'a> {
     pub(super) fn new(args: &'a LossArgs, rows: &[(Stack, Case)]) -> Self {
         let runs: usize = rows
             .iter()
-            .map(|(stack, _)| args.seeds(*stack).list().len())
+            .map(|(stack, _)| args.seeds(*stack).list().len() * buffers(*stack).len())
             .sum();
         let style = "{elapsed_precise} {wide_bar} {pos}/{len} runs, {eta} to go";
         let style = ProgressStyle::with_template(style).expect("a valid template");
@@ -34,14 +34,39 @@ impl<'a> Bench<'a> {
     /// Runs all seeds of a row.
     pub(super) fn row(&self, stack: Stack, case: Case) -> Row {
         let seeds = self.args.seeds(stack).list();
-        let run = |seed: &u64| engine::run(case, *seed);
-        let outcomes = parallel::map(self.args.jobs(), &seeds, run, || self.progress.inc(1));
-        of(stack, case, &outcomes)
+        let runs: Vec<(usize, u64)> = buffers(stack)
+            .iter()
+            .flat_map(|buffer| seeds.iter().map(|seed| (*buffer, *seed)))
+            .collect();
+        let run = |&(buffer, seed): &(usize, u64)| match stack {
+            Stack::Smoltcp => smol::run(case, seed, buffer),
+            _ => engine::run(case, seed, buffer),
+        };
+        let outcomes = parallel::map(self.args.jobs(), &runs, run, || self.progress.inc(1));
+        // The best buffer size counts.
+        let (buffer, outcomes) = buffers(stack)
+            .iter()
+            .zip(outcomes.chunks(seeds.len()))
+            .max_by(|(_, one), (_, other)| share(case, one).total_cmp(&share(case, other)))
+            .expect("at least one size");
+        of(stack, case, *buffer, outcomes)
     }
 }
 
+/// Sizes of socket buffers to try.
+fn buffers(stack: Stack) -> &'static [usize] {
+    match stack {
+        Stack::Smoltcp => &smol::BUFFERS,
+        _ => &[engine::BUFFER],
+    }
+}
+
+fn share(case: Case, outcomes: &[Outcome]) -> f64 {
+    mean(outcomes, |one| case.share(one.octets))
+}
+
 /// The row of some outcomes, one for each seed.
-fn of(stack: Stack, case: Case, outcomes: &[Outcome]) -> Row {
+fn of(stack: Stack, case: Case, buffer: usize, outcomes: &[Outcome]) -> Row {
     let param = [
         ("loss", Value::from(case.loss)),
         ("cc", case.cc.name().into()),
@@ -51,9 +76,11 @@ fn of(stack: Stack, case: Case, outcomes: &[Outcome]) -> Row {
         stack: stack.name(),
         work: "loss",
         param: map(param),
-        value: rounded(mean(outcomes, |one| case.share(one.octets)), 5),
+        value: rounded(share(case, outcomes), 5),
         unit: "share",
-        extra: map(extra(case, outcomes)),
+        extra: map([("buffer", buffer.into())]
+            .into_iter()
+            .chain(extra(case, outcomes))),
     }
 }
 
