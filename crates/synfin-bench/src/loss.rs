@@ -7,6 +7,7 @@
 mod args;
 mod case;
 mod engine;
+mod model;
 mod smol;
 mod table;
 mod watch;

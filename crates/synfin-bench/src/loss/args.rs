@@ -57,6 +57,7 @@ impl LossArgs {
             Choice::Synfin => vec![Stack::Synfin],
             Choice::Smoltcp => vec![Stack::Smoltcp],
             Choice::Linux => vec![Stack::Linux],
+            Choice::Model => vec![Stack::Model],
         }
     }
 
@@ -87,6 +88,8 @@ enum Choice {
     Synfin,
     Smoltcp,
     Linux,
+    /// The ideal sender that the other rows are compared with
+    Model,
     All,
 }
 
@@ -96,6 +99,7 @@ pub(super) enum Stack {
     Synfin,
     Smoltcp,
     Linux,
+    Model,
 }
 
 impl Stack {
@@ -104,6 +108,7 @@ impl Stack {
             Self::Synfin => "synfin",
             Self::Smoltcp => "smoltcp",
             Self::Linux => "linux",
+            Self::Model => "model",
         }
     }
 
@@ -112,6 +117,8 @@ impl Stack {
         match self {
             Self::Synfin => engine::supports(cc),
             Self::Smoltcp => smol::supports(cc),
+            Self::Model if cc == Controller::None => Err("there is no control to model".to_owned()),
+            Self::Model => Ok(()),
             Self::Linux => Err("a kernel has no virtual time".to_owned()),
         }
     }
