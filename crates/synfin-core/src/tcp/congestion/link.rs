@@ -70,6 +70,8 @@ impl Path {
 struct Segment {
     id: u64,
     sent: Instant,
+    /// It repeats what the episode of recovery waits for.
+    repairs: bool,
     /// When its acknowledgement arrives, unless it is lost.
     arrives: Option<Instant>,
     delivered: u64,
@@ -91,8 +93,10 @@ pub(super) struct Link<C> {
     pub(super) rtt: Duration,
     flight: VecDeque<Segment>,
     next_id: u64,
-    /// Recovery lasts until this segment.
-    recovery: Option<u64>,
+    /// Where the episode of recovery began, and the segment that ends it.
+    recovery: Option<(u64, u64)>,
+    /// Segments to be repeated, and whether the episode waits for them.
+    owed: VecDeque<bool>,
     phase: Phase,
     queue_free: Instant,
     next_send: Instant,
@@ -117,6 +121,7 @@ impl<C: CongestionControl> Link<C> {
             flight: VecDeque::new(),
             next_id: 0,
             recovery: None,
+            owed: VecDeque::new(),
             phase: Phase::Open,
             queue_free: now,
             next_send: now,
@@ -181,6 +186,7 @@ impl<C: CongestionControl> Link<C> {
         self.flight.push_back(Segment {
             id: self.next_id,
             sent: self.now,
+            repairs: self.owed.pop_front().unwrap_or(false),
             arrives,
             delivered: self.delivered,
             delivered_at: self.delivered_at,
@@ -229,7 +235,7 @@ impl<C: CongestionControl> Link<C> {
             self.min_rtt.min(self.rtt)
         };
         let newly_lost = self.find_lost(segment.id, prior_in_flight);
-        let ended = self.recovery.is_some_and(|end| segment.id >= end);
+        let ended = self.recovery.is_some_and(|(_, end)| segment.id >= end);
         if ended {
             self.recovery = None;
             self.phase = Phase::Open;
@@ -293,7 +299,8 @@ impl<C: CongestionControl> Link<C> {
             self.lose(&segment);
         }
         if newly_lost > 0 && self.recovery.is_none() {
-            self.recovery = Some(self.next_id);
+            self.owed.iter_mut().for_each(|repairs| *repairs = true);
+            self.recovery = Some((self.next_id, self.next_id + self.owed.len() as u64 - 1));
             self.phase = Phase::Recovery;
             self.congestion(CongestionKind::Loss, flight_size);
         }
@@ -302,6 +309,14 @@ impl<C: CongestionControl> Link<C> {
 
     fn lose(&mut self, segment: &Segment) {
         self.lost += u64::from(MSS);
+        let mut repairs = segment.repairs;
+        if let Some((began, end)) = &mut self.recovery {
+            repairs |= segment.id < *began;
+            if repairs {
+                *end = (*end).max(self.next_id + self.owed.len() as u64);
+            }
+        }
+        self.owed.push_back(repairs);
         self.controller.on_lost(&LostSample {
             now: self.now,
             len: MSS,
@@ -330,7 +345,7 @@ impl<C: CongestionControl> Link<C> {
         while let Some(segment) = self.flight.pop_front() {
             self.lose(&segment);
         }
-        self.recovery = Some(self.next_id);
+        self.recovery = Some((self.next_id, self.next_id));
         self.phase = Phase::Loss;
         self.congestion(CongestionKind::Timeout, flight_size);
     }
