@@ -56,6 +56,12 @@ pub(super) fn send_quantum(pacing_rate: u64, mss: u32) -> u64 {
     }
 }
 
+/// A number by which connections differ. It comes from time and octets, which are the same for the
+/// same seed.
+pub(super) fn chance(now: Instant, delivered: u64) -> u64 {
+    (delivered ^ now.as_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
 /// Round trips, counted by delivery: one is over when a segment sent after its start arrives.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rounds {

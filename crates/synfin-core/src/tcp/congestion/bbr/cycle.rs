@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::tcp::congestion::delivery::chance;
 use crate::time::Instant;
 
 const GAINS: [u64; 8] = [1250, 750, 1000, 1000, 1000, 1000, 1000, 1000];
@@ -36,11 +37,9 @@ impl Cycle {
         self.since = now;
     }
 
-    /// Begins in any phase but the one that drains, so that connections do not move together. The
-    /// choice comes from time and octets, which are the same for the same seed.
+    /// Begins in any phase but the one that drains, so that connections do not move together.
     pub(super) fn begin(&mut self, now: Instant, delivered: u64) {
-        let mixed = (delivered ^ now.as_nanos()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let choice = (mixed % 7) as usize;
+        let choice = (chance(now, delivered) % 7) as usize;
         self.phase = if choice == 0 { 0 } else { choice + 1 };
         self.since = now;
     }
