@@ -38,6 +38,8 @@ const PROBE_RTT_CWND_GAIN: u64 = 500;
 /// Growth that a round must show, and rounds without it after which the pipe is full.
 const FULL_GROWTH: u64 = 1250;
 const FULL_ROUNDS: u8 = 3;
+/// Rounds after which Drain gives up: others may fill the queue.
+const DRAIN_ROUNDS: u64 = 3;
 /// Rounds in which the largest excess of acknowledgements counts.
 const EXTRA_ACKED_ROUNDS: u64 = 10;
 
@@ -114,6 +116,7 @@ pub(crate) struct Bbr3 {
     /// Largest rates of the present cycle and the one before.
     max_bw: [u64; 2],
     full: FullPipe,
+    drain_start_round: u64,
     min_rtt: MinRtt,
     signals: Signals,
     bounds: Bounds,
@@ -139,6 +142,7 @@ impl Bbr3 {
             delivered: 0,
             max_bw: [0; 2],
             full: FullPipe::default(),
+            drain_start_round: 0,
             min_rtt: MinRtt::default(),
             signals: Signals::default(),
             bounds: Bounds::default(),
@@ -243,12 +247,17 @@ impl Bbr3 {
         }
         if self.full.reached {
             self.mode = Mode::Drain;
+            self.drain_start_round = self.rounds.count;
         }
     }
 
     fn check_drain(&mut self, ack: &AckSample) {
+        if self.mode != Mode::Drain {
+            return;
+        }
         let full = self.quantized(self.bdp(self.max_bw(), UNIT));
-        if self.mode == Mode::Drain && u64::from(ack.in_flight) <= full {
+        let late = self.rounds.count > self.drain_start_round + DRAIN_ROUNDS;
+        if late || u64::from(ack.in_flight) <= full {
             self.start_down(ack.now);
         }
     }
@@ -332,8 +341,8 @@ impl CongestionControl for Bbr3 {
         }
     }
 
-    fn on_undo(&mut self, now: Instant) {
-        self.undo_loss(now);
+    fn on_undo(&mut self, _now: Instant) {
+        self.undo_loss();
         self.window.restore();
     }
 

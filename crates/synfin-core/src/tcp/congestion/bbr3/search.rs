@@ -9,7 +9,7 @@ const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 const PROBE_RTT_TIME: Duration = Duration::from_millis(200);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MinRtt {
     /// The smallest of ten seconds, and when it was seen.
     long: Option<(Duration, Instant)>,
@@ -21,12 +21,6 @@ pub(super) struct MinRtt {
     pub(super) limited_until: u64,
 }
 
-impl Default for MinRtt {
-    fn default() -> Self {
-        Self { long: None, short: None, done_at: None, round_done: false, limited_until: 0 }
-    }
-}
-
 impl MinRtt {
     pub(super) fn value(&self) -> Option<Duration> {
         self.long.map(|(rtt, _)| rtt)
@@ -35,14 +29,14 @@ impl MinRtt {
     /// Whether a search is due.
     fn on_sample(&mut self, rtt: Option<Duration>, now: Instant) -> bool {
         let expired = self.short.is_some_and(|(_, at)| now > at + PROBE_RTT_INTERVAL);
-        if let Some(rtt) = rtt
-            && (expired || self.short.is_none_or(|(min, _)| rtt < min))
-        {
+        let lower = |rtt: &Duration| self.short.is_none_or(|(min, _)| *rtt < min);
+        if let Some(rtt) = rtt.filter(|rtt| expired || lower(rtt)) {
             self.short = Some((rtt, now));
         }
-        if let Some((short, _)) = self.short
-            && self.long.is_none_or(|(min, at)| short < min || now > at + MIN_RTT_WINDOW)
-        {
+        let stale = |(min, at): (Duration, Instant), short: Duration| {
+            short < min || now > at + MIN_RTT_WINDOW
+        };
+        if self.short.is_some_and(|(short, _)| self.long.is_none_or(|long| stale(long, short))) {
             self.long = self.short;
         }
         expired

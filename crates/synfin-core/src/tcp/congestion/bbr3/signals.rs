@@ -2,7 +2,6 @@
 
 use super::{AckSample, Bbr3, LostSample, Mode, RateSample, UNIT, scaled};
 use crate::tcp::congestion::Phase;
-use crate::time::Instant;
 
 /// Part that may be lost while probing, of a thousand.
 const LOSS_THRESH: u64 = 20;
@@ -149,7 +148,7 @@ impl Bbr3 {
         self.undo = Some(Undo { mode: self.mode, bounds: self.bounds });
     }
 
-    pub(super) fn undo_loss(&mut self, _now: Instant) {
+    pub(super) fn undo_loss(&mut self) {
         self.signals.loss_in_round = false;
         self.full.reset(0);
         let Some(Undo { mode, bounds: before }) = self.undo.take() else { return };
