@@ -52,6 +52,8 @@ pub(super) struct Path {
     pub(super) queue: u64,
     /// Losses in 10,000 segments.
     pub(super) loss: u64,
+    /// Acknowledgements come in heaps, so far apart.
+    pub(super) heaps: Duration,
 }
 
 impl Path {
@@ -62,6 +64,7 @@ impl Path {
             rtt: Duration::from_millis(40),
             queue: 500_000,
             loss,
+            heaps: Duration::ZERO,
         }
     }
 }
@@ -209,7 +212,11 @@ impl<C: CongestionControl> Link<C> {
         }
         let takes = Duration::from_nanos(u64::from(MSS) * 1_000_000_000 / self.path.rate);
         self.queue_free = self.queue_free.max(self.now) + takes;
-        Some(self.queue_free + self.path.rtt)
+        let arrives = self.queue_free + self.path.rtt;
+        let apart = (self.path.heaps.as_nanos() as u64).max(1);
+        Some(Instant::from_nanos(
+            arrives.as_nanos().div_ceil(apart) * apart,
+        ))
     }
 
     fn acknowledge(&mut self) {

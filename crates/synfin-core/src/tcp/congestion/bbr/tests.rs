@@ -222,3 +222,13 @@ fn nothing_overflows_after_weeks() {
         assert!(bbr.cwnd() <= 1 << 30);
     }
 }
+
+/// Silence between heaps of acknowledgements would starve a window of what the path holds.
+#[test]
+fn heaps_of_acknowledgements_are_allowed_for() {
+    let path = Path { heaps: Duration::from_millis(50), ..Path::broadband(0) };
+    let mut link = Link::new(Bbr::new(14_480, 1448), path);
+    link.run(seconds(3));
+    let goodput = link.run(seconds(20));
+    assert!(goodput > 900, "{goodput}");
+}
