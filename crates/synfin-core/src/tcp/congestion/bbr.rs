@@ -5,8 +5,12 @@
 //! round-trip time of ten seconds, and paces at the rate, now and then above to find more and
 //! below to drain what that queued. Losses leave the model alone: in their first round trip what
 //! leaves is what arrives, after it the model rules again.
+//!
+//! `cycle.rs` is the cycle of ProbeBW, `window.rs` the congestion window, `policer.rs` the rate of a
+//! policer. Marks of ECN are not heeded.
 
 mod cycle;
+mod policer;
 mod window;
 
 use core::num::NonZeroU64;
@@ -22,6 +26,7 @@ use super::{
 };
 use crate::time::Instant;
 use cycle::Cycle;
+use policer::Policer;
 use window::Window;
 
 /// Rounds that a rate counts.
@@ -88,10 +93,11 @@ pub(crate) struct Bbr {
     mode: Mode,
     mss: u32,
     rounds: Rounds,
-    bandwidth: WindowedMax,
+    max_bandwidth: WindowedMax,
     full: FullPipe,
     min_rtt: MinRtt,
     cycle: Cycle,
+    policer: Policer,
     window: Window,
     aggregation: Aggregation,
     pacing_rate: u64,
@@ -114,10 +120,11 @@ impl Bbr {
             mode: Mode::Startup,
             mss,
             rounds: Rounds::default(),
-            bandwidth: WindowedMax::default(),
+            max_bandwidth: WindowedMax::default(),
             full: FullPipe::default(),
             min_rtt,
             cycle: Cycle::default(),
+            policer: Policer::default(),
             window: Window::new(initial_window),
             aggregation: Aggregation::new(),
             pacing_rate: paced(initial_bandwidth(initial_window, Duration::ZERO), HIGH_GAIN),
@@ -126,11 +133,17 @@ impl Bbr {
         }
     }
 
+    /// The rate that the model stands for: the largest one, unless a policer rules.
+    fn bandwidth(&self) -> u64 {
+        self.policer.bandwidth().unwrap_or(self.max_bandwidth.get())
+    }
+
     /// Pacing gain and window gain.
     fn gains(&self) -> (u64, u64) {
         match self.mode {
             Mode::Startup => (HIGH_GAIN, HIGH_GAIN),
             Mode::Drain => (DRAIN_GAIN, HIGH_GAIN),
+            Mode::ProbeBw if self.policer.bandwidth().is_some() => (UNIT, CWND_GAIN),
             Mode::ProbeBw => (self.cycle.gain(), CWND_GAIN),
             Mode::ProbeRtt => (UNIT, UNIT),
         }
@@ -141,7 +154,7 @@ impl Bbr {
         let Some(min_rtt) = self.min_rtt.value else {
             return u64::from(self.window.initial());
         };
-        let bdp = octets_in(self.bandwidth.get(), min_rtt);
+        let bdp = octets_in(self.bandwidth(), min_rtt);
         let budget = 3 * send_quantum(self.pacing_rate, self.mss);
         let probing = self.mode == Mode::ProbeBw && self.cycle.is_probing();
         let more = if probing { 2 * u64::from(self.mss) } else { 0 };
@@ -152,7 +165,7 @@ impl Bbr {
         self.rounds.started = false;
         let sample = ack.rate.filter(|sample| !sample.interval.is_zero());
         if let Some(sample) = &sample {
-            self.update_bandwidth(sample, ack.delivered);
+            self.update_bandwidth(sample, ack);
             self.update_aggregation(ack);
         }
         self.update_cycle(ack);
@@ -161,18 +174,29 @@ impl Bbr {
         self.update_min_rtt(ack);
     }
 
-    fn update_bandwidth(&mut self, sample: &RateSample, delivered: u64) {
-        self.rounds.on_sample(sample, delivered);
+    fn update_bandwidth(&mut self, sample: &RateSample, ack: &AckSample) {
+        self.rounds.on_sample(sample, ack.delivered);
         if self.rounds.started {
             self.window.end_conservation();
         }
+        self.update_policer(sample, ack);
         let Some(rate) = sample.delivery_rate() else {
             return;
         };
-        if !self.is_limited(sample) || rate >= self.bandwidth.get() {
-            self.bandwidth
+        if !self.is_limited(sample) || rate >= self.max_bandwidth.get() {
+            self.max_bandwidth
                 .update(self.rounds.count, rate, BANDWIDTH_ROUNDS);
         }
+    }
+
+    fn update_policer(&mut self, sample: &RateSample, ack: &AckSample) {
+        let started = self.rounds.started;
+
+        if self.policer.expires(started && self.mode == Mode::ProbeBw) {
+            self.policer.forget();
+            self.enter_probe_bw(ack.now, ack.delivered);
+        }
+        self.policer.on_ack(ack, started, sample.is_app_limited);
     }
 
     fn is_limited(&self, sample: &RateSample) -> bool {
@@ -183,7 +207,7 @@ impl Bbr {
         if self.rounds.started {
             self.window.begin_round();
         }
-        let bandwidth = self.bandwidth.get();
+        let bandwidth = self.bandwidth();
         let excess = self
             .aggregation
             .excess(ack.now, ack.newly_delivered, bandwidth);
@@ -191,7 +215,7 @@ impl Bbr {
     }
 
     fn update_cycle(&mut self, ack: &AckSample) {
-        if self.mode != Mode::ProbeBw {
+        if self.mode != Mode::ProbeBw || self.policer.bandwidth().is_some() {
             return;
         }
         let min_rtt = self.min_rtt.value.unwrap_or_default();
@@ -214,7 +238,7 @@ impl Bbr {
     fn check_full_pipe(&mut self, sample: Option<&RateSample>) {
         let told = sample.is_some_and(|sample| !self.is_limited(sample));
         if told && self.rounds.started && !self.full.reached {
-            self.full.on_round(self.bandwidth.get());
+            self.full.on_round(self.max_bandwidth.get());
         }
     }
 
@@ -289,14 +313,14 @@ impl Bbr {
             let bandwidth = initial_bandwidth(self.window.cwnd(), srtt);
             self.pacing_rate = paced(bandwidth, HIGH_GAIN);
         }
-        let rate = paced(self.bandwidth.get(), gain);
+        let rate = paced(self.bandwidth(), gain);
         if self.full.reached || rate > self.pacing_rate {
             self.pacing_rate = rate;
         }
     }
 
     fn set_cwnd(&mut self, ack: &AckSample, gain: u64) {
-        let most = octets_in(self.bandwidth.get(), window::EXCESS_TIME);
+        let most = octets_in(self.bandwidth(), window::EXCESS_TIME);
         let extra = if self.full.reached {
             self.window.excess().min(most)
         } else {
@@ -363,6 +387,7 @@ impl CongestionControl for Bbr {
 
     fn on_undo(&mut self, _now: Instant) {
         self.full.forget();
+        self.policer.forget();
         self.window.restore();
     }
 
@@ -400,7 +425,7 @@ impl CongestionControl for Bbr {
             Mode::ProbeRtt => "probe-rtt",
         };
         Metrics {
-            bandwidth: Some(self.bandwidth.get()).filter(|rate| *rate > 0),
+            bandwidth: Some(self.bandwidth()).filter(|rate| *rate > 0),
             min_rtt: self.min_rtt.value,
             mode: Some(mode),
         }

@@ -59,7 +59,7 @@ fn a_slower_path_is_noticed_after_ten_rounds() {
     link.run(seconds(3));
     link.path.rate /= 4;
     link.run(seconds(5));
-    let bandwidth = link.controller.bandwidth.get();
+    let bandwidth = link.controller.bandwidth();
     assert!((3_000_000..3_300_000).contains(&bandwidth), "{bandwidth}");
     link.path.rate *= 4;
     link.run(seconds(3));
@@ -87,7 +87,7 @@ fn every_ten_seconds_little_is_in_flight_for_200_ms_and_the_window_returns() {
     assert!(least <= 4 * 1448);
     assert!(link.controller.cwnd().abs_diff(cwnd) < cwnd / 10);
     // Rates of the search have not replaced those of the path.
-    assert!(link.controller.bandwidth.get() > 12_400_000);
+    assert!(link.controller.bandwidth() > 12_400_000);
 }
 
 fn event(kind: CongestionKind) -> CongestionEvent {
@@ -164,7 +164,7 @@ fn a_pause_is_followed_by_the_known_rate() {
     let first = SentSample { now: later, len: 1448, in_flight: 0, app_limited: true, mss: 1448 };
     bbr.on_sent(&first);
     assert_eq!(bbr.cwnd(), cwnd);
-    assert_eq!(bbr.pacing_rate, paced(bbr.bandwidth.get(), UNIT));
+    assert_eq!(bbr.pacing_rate, paced(bbr.bandwidth(), UNIT));
     // No search although the round-trip time is old: the pause has emptied the queue.
     let rtt = Some(Duration::from_millis(40));
     let sample = AckSample { now: later, newly_delivered: 1448, rtt, ..ack(1448) };
@@ -179,7 +179,7 @@ fn rates_of_a_starved_sender_count_only_when_larger() {
         let interval = Duration::from_millis(100);
         let rate = RateSample { delivered, interval, is_app_limited, ..RateSample::default() };
         bbr.on_ack(&AckSample { newly_delivered: 1448, rate: Some(rate), ..ack(1448) });
-        bbr.bandwidth.get()
+        bbr.bandwidth()
     };
     assert_eq!(tell(&mut bbr, 100_000, false), 1_000_000);
     for _ in 0..100 {
@@ -231,4 +231,41 @@ fn heaps_of_acknowledgements_are_allowed_for() {
     link.run(seconds(3));
     let goodput = link.run(seconds(20));
     assert!(goodput > 900, "{goodput}");
+}
+
+/// Rounds of 100 ms: in each, 100,000 octets arrive at first sight ten times as fast.
+#[test]
+fn a_policed_rate_rules_for_48_rounds() {
+    let mut link = link(0);
+    link.run(seconds(2));
+    let (mut bbr, base) = (link.controller, link.delivered);
+    let mut ruled = 0;
+    for round in 1..=200_u64 {
+        let delivered = base + round * 100_000;
+        let rate = RateSample {
+            delivered: 100_000,
+            interval: Duration::from_millis(10),
+            prior_delivered: delivered - 1,
+            ..RateSample::default()
+        };
+        let sample = AckSample {
+            now: link.now + Duration::from_millis(100 * round),
+            newly_delivered: 100_000,
+            newly_lost: if round < 20 { 30_000 } else { 0 },
+            delivered,
+            lost: link.lost + round.min(20) * 30_000,
+            rtt: Some(Duration::from_millis(40)),
+            rate: Some(rate),
+            ..ack(1448)
+        };
+        bbr.on_ack(&sample);
+        if bbr.bandwidth() < 1_100_000 {
+            assert_eq!(bbr.gains().0, UNIT);
+            assert!(bbr.pacing_rate <= paced(1_100_000, UNIT) && bbr.cwnd() < 200_000);
+            ruled += 1;
+        } else {
+            assert!(bbr.bandwidth() > 9_000_000);
+        }
+    }
+    assert_eq!(ruled, 48);
 }
