@@ -91,7 +91,8 @@ pub struct TcpConfig {
     pub ack: AckConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
-    /// Name of the congestion controller: one built in (`newreno`) or one of
+    /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
+    /// `bbr3`) or one of
     /// [`StackConfig::controllers`].
     pub congestion: &'static str,
     /// How losses are found.

@@ -10,8 +10,8 @@ pub(super) const SCENES: &[Scene] = &[
         title: "One lost segment, found by duplicate ACKs",
         look: &[
             "What follows the lost segment makes the client repeat its ACK, with SACK blocks",
-            "for what it has. After three of them RACK lets the server retransmit at once, and",
-            "halves its congestion window.",
+            "for what it has. After three of them the server retransmits at once (RACK, RFC",
+            "8985), and reduces its congestion window.",
         ],
         faults: &[Lose(Segment::of_server(Kind::Text, 4))],
         bytes: 30_000,

@@ -7,14 +7,25 @@
 //!
 //! All amounts are octets.
 
+mod bbr;
+mod bbr3;
+mod cubic;
+mod delivery;
+mod hystart;
+#[cfg(test)]
+mod link;
 mod newreno;
 pub(crate) mod registry;
 mod sample;
+mod windowed;
 
 use alloc::boxed::Box;
 use core::fmt::Debug;
 use core::num::NonZeroU64;
 
+pub(crate) use bbr::Bbr;
+pub(crate) use bbr3::Bbr3;
+pub(crate) use cubic::Cubic;
 pub(crate) use newreno::NewReno;
 pub use registry::{ControllerFactory, Controllers};
 pub use sample::{

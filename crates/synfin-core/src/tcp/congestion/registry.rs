@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Congestion, CongestionControl, NewReno};
+use super::{Bbr, Bbr3, Congestion, CongestionControl, Cubic, NewReno};
 
 /// Makes controllers. A listener needs many.
 pub trait ControllerFactory: Send + Sync {
@@ -36,7 +36,7 @@ impl fmt::Debug for Controllers {
 }
 
 /// Names of the controllers that are built in.
-pub(crate) const BUILT_IN: [&str; 1] = ["newreno"];
+pub(crate) const BUILT_IN: [&str; 4] = ["cubic", "newreno", "bbr", "bbr3"];
 
 impl Controllers {
     /// Adds one; a later one of the same name wins, also over one built in.
@@ -64,6 +64,9 @@ impl Controllers {
             return Congestion::Boxed(factory.make(initial_window, mss));
         }
         match name {
+            "cubic" => Congestion::Boxed(Box::new(Cubic::new(initial_window))),
+            "bbr" => Congestion::Boxed(Box::new(Bbr::new(initial_window, mss))),
+            "bbr3" => Congestion::Boxed(Box::new(Bbr3::new(initial_window, mss))),
             _ => Congestion::NewReno(NewReno::new(initial_window)),
         }
     }

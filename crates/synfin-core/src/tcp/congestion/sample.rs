@@ -68,7 +68,6 @@ impl RateSample {
 }
 
 /// An acknowledgement that told something new.
-// tidy: allow(struct-fields): one flat record of what an acknowledgement says
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AckSample {

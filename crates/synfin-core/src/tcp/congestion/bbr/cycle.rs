@@ -15,7 +15,10 @@ pub(super) struct Cycle {
 
 impl Default for Cycle {
     fn default() -> Self {
-        Self { phase: 0, since: Instant::START }
+        Self {
+            phase: 0,
+            since: Instant::START,
+        }
     }
 }
 

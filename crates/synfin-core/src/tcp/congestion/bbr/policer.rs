@@ -155,7 +155,10 @@ mod tests {
         rounds(&mut policer, 1, 100, (100_000, 19_000));
         assert_eq!(policer.bandwidth(), None);
         rounds(&mut policer, 101, 4, (100_000, 25_000));
-        let starved = AckSample { newly_lost: 1, ..ack(MSS as u32) };
+        let starved = AckSample {
+            newly_lost: 1,
+            ..ack(MSS as u32)
+        };
         policer.on_ack(&starved, true, true);
         assert!(!policer.sampling && policer.bandwidth == 0);
     }

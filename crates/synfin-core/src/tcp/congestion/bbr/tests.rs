@@ -32,10 +32,15 @@ fn startup_doubles_until_the_pipe_is_full_and_then_drains_what_it_queued() {
             assert_eq!(link.controller.gains(), (HIGH_GAIN, HIGH_GAIN));
             queued = queued.max(link.rtt);
         }
-        let known = modes.iter().position(|known| *known == Some(mode) || known.is_none());
+        let known = modes
+            .iter()
+            .position(|known| *known == Some(mode) || known.is_none());
         modes[known.unwrap()] = Some(mode);
     }
-    assert_eq!(modes, [Some(Mode::Startup), Some(Mode::Drain), Some(Mode::ProbeBw)]);
+    assert_eq!(
+        modes,
+        [Some(Mode::Startup), Some(Mode::Drain), Some(Mode::ProbeBw)]
+    );
     assert!(queued > Duration::from_millis(70) && link.rtt < Duration::from_millis(52));
 }
 
@@ -45,7 +50,10 @@ fn the_model_is_the_path() {
     link.run(seconds(5));
     let metrics = link.controller.metrics();
     let bandwidth = metrics.bandwidth.unwrap();
-    assert!((12_400_000..=12_600_000).contains(&bandwidth), "{bandwidth}");
+    assert!(
+        (12_400_000..=12_600_000).contains(&bandwidth),
+        "{bandwidth}"
+    );
     let min_rtt = metrics.min_rtt.unwrap();
     assert!(min_rtt >= Duration::from_millis(40) && min_rtt < Duration::from_millis(41));
     // Two bandwidth-delay products, three bursts, and what came in heaps.
@@ -83,7 +91,10 @@ fn every_ten_seconds_little_is_in_flight_for_200_ms_and_the_window_returns() {
         }
     }
     // A round trip to drain, 200 ms, and up to a round trip that is not seen here.
-    assert!((200..=300).contains(&searching.as_millis()), "{searching:?}");
+    assert!(
+        (200..=300).contains(&searching.as_millis()),
+        "{searching:?}"
+    );
     assert!(least <= 4 * 1448);
     assert!(link.controller.cwnd().abs_diff(cwnd) < cwnd / 10);
     // Rates of the search have not replaced those of the path.
@@ -91,7 +102,12 @@ fn every_ten_seconds_little_is_in_flight_for_200_ms_and_the_window_returns() {
 }
 
 fn event(kind: CongestionKind) -> CongestionEvent {
-    CongestionEvent { now: Instant::START, kind, flight_size: 100_000, mss: 1448 }
+    CongestionEvent {
+        now: Instant::START,
+        kind,
+        flight_size: 100_000,
+        mss: 1448,
+    }
 }
 
 #[test]
@@ -120,9 +136,17 @@ fn the_first_round_of_recovery_conserves_and_its_end_restores() {
         prior_delivered: delivered,
         ..RateSample::default()
     };
-    bbr.on_ack(&AckSample { newly_lost: 0, rate: Some(rate), ..sample });
+    bbr.on_ack(&AckSample {
+        newly_lost: 0,
+        rate: Some(rate),
+        ..sample
+    });
     assert_eq!(bbr.cwnd(), 300_000 + 2 * 1448);
-    bbr.on_ack(&AckSample { newly_lost: 0, phase: Phase::Open, ..sample });
+    bbr.on_ack(&AckSample {
+        newly_lost: 0,
+        phase: Phase::Open,
+        ..sample
+    });
     assert!(bbr.cwnd() >= cwnd);
 }
 
@@ -144,8 +168,15 @@ fn a_timeout_leaves_one_segment_more_than_is_in_flight_until_it_is_over() {
         if spurious {
             bbr.on_undo(link.now);
         } else {
-            let sample = AckSample { now: link.now, newly_delivered: 1448, ..ack(1448) };
-            bbr.on_ack(&AckSample { phase: Phase::Loss, ..sample });
+            let sample = AckSample {
+                now: link.now,
+                newly_delivered: 1448,
+                ..ack(1448)
+            };
+            bbr.on_ack(&AckSample {
+                phase: Phase::Loss,
+                ..sample
+            });
             assert_eq!(bbr.cwnd(), 4 * 1448);
             bbr.on_ack(&sample);
         }
@@ -161,13 +192,24 @@ fn a_pause_is_followed_by_the_known_rate() {
     let cwnd = bbr.cwnd();
     let later = link.now + seconds(60);
     bbr.on_idle_restart(later, 14_480);
-    let first = SentSample { now: later, len: 1448, in_flight: 0, app_limited: true, mss: 1448 };
+    let first = SentSample {
+        now: later,
+        len: 1448,
+        in_flight: 0,
+        app_limited: true,
+        mss: 1448,
+    };
     bbr.on_sent(&first);
     assert_eq!(bbr.cwnd(), cwnd);
     assert_eq!(bbr.pacing_rate, paced(bbr.bandwidth(), UNIT));
     // No search although the round-trip time is old: the pause has emptied the queue.
     let rtt = Some(Duration::from_millis(40));
-    let sample = AckSample { now: later, newly_delivered: 1448, rtt, ..ack(1448) };
+    let sample = AckSample {
+        now: later,
+        newly_delivered: 1448,
+        rtt,
+        ..ack(1448)
+    };
     bbr.on_ack(&sample);
     assert_eq!(bbr.mode, Mode::ProbeBw);
 }
@@ -177,8 +219,17 @@ fn rates_of_a_starved_sender_count_only_when_larger() {
     let mut bbr = Bbr::new(14_480, 1448);
     let tell = |bbr: &mut Bbr, delivered: u32, is_app_limited: bool| {
         let interval = Duration::from_millis(100);
-        let rate = RateSample { delivered, interval, is_app_limited, ..RateSample::default() };
-        bbr.on_ack(&AckSample { newly_delivered: 1448, rate: Some(rate), ..ack(1448) });
+        let rate = RateSample {
+            delivered,
+            interval,
+            is_app_limited,
+            ..RateSample::default()
+        };
+        bbr.on_ack(&AckSample {
+            newly_delivered: 1448,
+            rate: Some(rate),
+            ..ack(1448)
+        });
         bbr.bandwidth()
     };
     assert_eq!(tell(&mut bbr, 100_000, false), 1_000_000);
@@ -192,7 +243,10 @@ fn rates_of_a_starved_sender_count_only_when_larger() {
 fn before_an_estimate_the_initial_window_is_spread_over_a_round_trip() {
     let mut bbr = Bbr::new(14_480, 1448);
     assert_eq!(bbr.pacing_rate, paced(14_480_000, HIGH_GAIN));
-    bbr.on_ack(&AckSample { srtt: Duration::from_millis(100), ..ack(1448) });
+    bbr.on_ack(&AckSample {
+        srtt: Duration::from_millis(100),
+        ..ack(1448)
+    });
     assert_eq!(bbr.pacing_rate, paced(144_800, HIGH_GAIN));
 }
 
@@ -226,7 +280,10 @@ fn nothing_overflows_after_weeks() {
 /// Silence between heaps of acknowledgements would starve a window of what the path holds.
 #[test]
 fn heaps_of_acknowledgements_are_allowed_for() {
-    let path = Path { heaps: Duration::from_millis(50), ..Path::broadband(0) };
+    let path = Path {
+        heaps: Duration::from_millis(50),
+        ..Path::broadband(0)
+    };
     let mut link = Link::new(Bbr::new(14_480, 1448), path);
     link.run(seconds(3));
     let goodput = link.run(seconds(20));

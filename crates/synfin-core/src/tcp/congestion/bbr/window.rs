@@ -95,7 +95,11 @@ impl Window {
 
     /// Keeps the window; one already reduced must not replace the one before that.
     pub(super) fn save(&mut self, reduced: bool) {
-        let least = if reduced || Self::recovers(self.phase) { self.prior } else { 0 };
+        let least = if reduced || Self::recovers(self.phase) {
+            self.prior
+        } else {
+            0
+        };
         self.prior = self.cwnd.max(least);
     }
 
@@ -128,13 +132,7 @@ impl Window {
         }
     }
 
-    pub(super) fn on_ack(
-        &mut self,
-        ack: &AckSample,
-        target: u32,
-        full: bool,
-        rounds: &mut Rounds,
-    ) {
+    pub(super) fn on_ack(&mut self, ack: &AckSample, target: u32, full: bool, rounds: &mut Rounds) {
         self.in_flight = ack.in_flight;
         self.timed_out = false;
         if ack.newly_delivered == 0 {

@@ -28,7 +28,9 @@ impl MinRtt {
 
     /// Whether a search is due.
     fn on_sample(&mut self, rtt: Option<Duration>, now: Instant) -> bool {
-        let expired = self.short.is_some_and(|(_, at)| now > at + PROBE_RTT_INTERVAL);
+        let expired = self
+            .short
+            .is_some_and(|(_, at)| now > at + PROBE_RTT_INTERVAL);
         let lower = |rtt: &Duration| self.short.is_none_or(|(min, _)| *rtt < min);
         if let Some(rtt) = rtt.filter(|rtt| expired || lower(rtt)) {
             self.short = Some((rtt, now));
@@ -36,7 +38,10 @@ impl MinRtt {
         let stale = |(min, at): (Duration, Instant), short: Duration| {
             short < min || now > at + MIN_RTT_WINDOW
         };
-        if self.short.is_some_and(|(short, _)| self.long.is_none_or(|long| stale(long, short))) {
+        if self
+            .short
+            .is_some_and(|(short, _)| self.long.is_none_or(|long| stale(long, short)))
+        {
             self.long = self.short;
         }
         expired
@@ -76,7 +81,8 @@ impl Bbr3 {
     }
 
     pub(super) fn search_cwnd(&self) -> u64 {
-        self.bdp(self.bandwidth(), PROBE_RTT_CWND_GAIN).max(self.min_pipe())
+        self.bdp(self.bandwidth(), PROBE_RTT_CWND_GAIN)
+            .max(self.min_pipe())
     }
 
     pub(super) fn check_search_done(&mut self, now: Instant) {

@@ -145,13 +145,22 @@ impl Bbr3 {
     }
 
     pub(super) fn save_state(&mut self) {
-        self.undo = Some(Undo { mode: self.mode, bounds: self.bounds });
+        self.undo = Some(Undo {
+            mode: self.mode,
+            bounds: self.bounds,
+        });
     }
 
     pub(super) fn undo_loss(&mut self) {
         self.signals.loss_in_round = false;
         self.full.reset(0);
-        let Some(Undo { mode, bounds: before }) = self.undo.take() else { return };
+        let Some(Undo {
+            mode,
+            bounds: before,
+        }) = self.undo.take()
+        else {
+            return;
+        };
         let bounds = &mut self.bounds;
         bounds.bw_shortterm = bounds.bw_shortterm.max(before.bw_shortterm);
         bounds.inflight_shortterm = bounds.inflight_shortterm.max(before.inflight_shortterm);

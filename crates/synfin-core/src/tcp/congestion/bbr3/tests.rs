@@ -17,7 +17,10 @@ fn seconds(n: u64) -> Duration {
 
 /// With a queue that never overflows.
 fn deep_link() -> Link<Bbr3> {
-    let path = Path { queue: 4_000_000, ..Path::broadband(0) };
+    let path = Path {
+        queue: 4_000_000,
+        ..Path::broadband(0)
+    };
     Link::new(Bbr3::new(14_480, MSS), path)
 }
 
@@ -49,22 +52,37 @@ fn startup_drain_and_the_cycle_follow_each_other() {
     let seen = modes(&mut link(0), seconds(4));
     let order: Vec<Mode> = seen.iter().map(|(mode, _)| *mode).collect();
     // Drain leaves nothing for the first Down to do.
-    let cycle = [Mode::Cruise, Mode::Refill, Mode::Up, Mode::Down, Mode::Cruise];
+    let cycle = [
+        Mode::Cruise,
+        Mode::Refill,
+        Mode::Up,
+        Mode::Down,
+        Mode::Cruise,
+    ];
     assert_eq!(order[..2], [Mode::Startup, Mode::Drain]);
     assert_eq!(order[2..7], cycle);
     let waited = seen[3].1.saturating_duration_since(seen[2].1);
-    assert!(waited >= Duration::from_millis(1990) && waited < seconds(3), "{waited:?}");
+    assert!(
+        waited >= Duration::from_millis(1990) && waited < seconds(3),
+        "{waited:?}"
+    );
 }
 
 /// Where 63 rounds are short, probing is as frequent as Reno's.
 #[test]
 fn short_paths_are_probed_after_63_rounds() {
-    let path = Path { rtt: Duration::from_millis(10), ..Path::broadband(0) };
+    let path = Path {
+        rtt: Duration::from_millis(10),
+        ..Path::broadband(0)
+    };
     let mut link = Link::new(Bbr3::new(14_480, MSS), path);
     link.run(seconds(1));
     let seen = modes(&mut link, seconds(3));
-    let refills: Vec<Instant> =
-        seen.iter().filter(|(mode, _)| *mode == Mode::Refill).map(|(_, at)| *at).collect();
+    let refills: Vec<Instant> = seen
+        .iter()
+        .filter(|(mode, _)| *mode == Mode::Refill)
+        .map(|(_, at)| *at)
+        .collect();
     for pair in refills.windows(2) {
         let between = pair[1].saturating_duration_since(pair[0]);
         assert!((630..=900).contains(&between.as_millis()), "{between:?}");
@@ -84,7 +102,10 @@ fn the_model_is_the_path_and_the_queue_is_short() {
     }
     assert!(above < steps / 5, "{above} of {steps}");
     let bandwidth = link.controller.max_bw();
-    assert!((12_400_000..=12_600_000).contains(&bandwidth), "{bandwidth}");
+    assert!(
+        (12_400_000..=12_600_000).contains(&bandwidth),
+        "{bandwidth}"
+    );
     let min_rtt = link.controller.min_rtt.value().unwrap();
     assert!(min_rtt >= Duration::from_millis(40) && min_rtt < Duration::from_millis(41));
 }
@@ -107,7 +128,9 @@ fn every_five_seconds_half_is_in_flight_for_200_ms() {
     let mut link = link(0);
     link.run(seconds(2));
     let seen = modes(&mut link, seconds(10));
-    let starts: Vec<usize> = (0..seen.len()).filter(|n| seen[*n].0 == Mode::ProbeRtt).collect();
+    let starts: Vec<usize> = (0..seen.len())
+        .filter(|n| seen[*n].0 == Mode::ProbeRtt)
+        .collect();
     assert_eq!(starts.len(), 2);
     for start in starts {
         let lasted = seen[start + 1].1.saturating_duration_since(seen[start].1);
@@ -118,13 +141,20 @@ fn every_five_seconds_half_is_in_flight_for_200_ms() {
         link.run(Duration::from_millis(1));
     }
     link.run(Duration::from_millis(100));
-    assert!((240_000..=255_000).contains(&link.in_flight()), "{}", link.in_flight());
+    assert!(
+        (240_000..=255_000).contains(&link.in_flight()),
+        "{}",
+        link.in_flight()
+    );
 }
 
 /// Without room to queue, Startup would lose half of what it sends.
 #[test]
 fn losses_end_startup_and_leave_a_bound() {
-    let path = Path { queue: 30_000, ..Path::broadband(0) };
+    let path = Path {
+        queue: 30_000,
+        ..Path::broadband(0)
+    };
     let mut link = Link::new(Bbr3::new(14_480, MSS), path);
     link.run(seconds(10));
     let bound = link.controller.bounds.inflight_longterm;
@@ -156,7 +186,10 @@ fn too_many_losses_end_probing_once() {
     }
     let mut bbr = link.controller;
     bbr.on_lost(&lost_sample(10_000, 600_000));
-    assert_eq!((bbr.mode, bbr.bounds.inflight_longterm), (Mode::Up, u64::MAX));
+    assert_eq!(
+        (bbr.mode, bbr.bounds.inflight_longterm),
+        (Mode::Up, u64::MAX)
+    );
     bbr.on_lost(&lost_sample(13_000, 600_000));
     assert_eq!(bbr.mode, Mode::Down);
     let bound = bbr.bounds.inflight_longterm;
@@ -166,9 +199,15 @@ fn too_many_losses_end_probing_once() {
     // No answer goes below 0.7 of what is aimed at.
     let mut bbr = link.controller;
     bbr.on_lost(&lost_sample(100_000, 100_000));
-    assert_eq!(bbr.bounds.inflight_longterm, scaled(bbr.target_inflight(), 700));
+    assert_eq!(
+        bbr.bounds.inflight_longterm,
+        scaled(bbr.target_inflight(), 700)
+    );
     // 15 % of the bound stay free while cruising.
-    assert_eq!(bbr.with_headroom(), bound_less(bbr.bounds.inflight_longterm));
+    assert_eq!(
+        bbr.with_headroom(),
+        bound_less(bbr.bounds.inflight_longterm)
+    );
 }
 
 fn bound_less(bound: u64) -> u64 {
@@ -201,8 +240,17 @@ fn a_round_of_losses_leaves_what_was_delivered_or_seven_tenths() {
         let now = link.now + Duration::from_millis(40);
         let newly_delivered = MSS;
         let delivered = link.delivered + 400_000;
-        let sample = AckSample { now, newly_delivered, delivered, ..ack(MSS) };
-        bbr.on_ack(&AckSample { rate: Some(rate), in_flight: 400_000, ..sample });
+        let sample = AckSample {
+            now,
+            newly_delivered,
+            delivered,
+            ..ack(MSS)
+        };
+        bbr.on_ack(&AckSample {
+            rate: Some(rate),
+            in_flight: 400_000,
+            ..sample
+        });
         let bandwidth = bbr.bandwidth();
         assert!((left..left + 200_000).contains(&bandwidth), "{bandwidth}");
         bbr.reset_short_term();
@@ -222,12 +270,20 @@ fn a_spurious_loss_gives_back_bounds_and_mode() {
     bbr.on_congestion(&event(CongestionKind::Loss));
     assert_eq!(bbr.mode, Mode::Down);
     bbr.on_undo(link.now);
-    assert_eq!((bbr.mode, bbr.bounds.inflight_longterm), (Mode::Up, u64::MAX));
+    assert_eq!(
+        (bbr.mode, bbr.bounds.inflight_longterm),
+        (Mode::Up, u64::MAX)
+    );
     assert_eq!(bbr.cwnd(), link.controller.cwnd());
 }
 
 fn event(kind: CongestionKind) -> CongestionEvent {
-    CongestionEvent { now: Instant::START, kind, flight_size: 100_000, mss: MSS }
+    CongestionEvent {
+        now: Instant::START,
+        kind,
+        flight_size: 100_000,
+        mss: MSS,
+    }
 }
 
 #[test]
@@ -236,10 +292,20 @@ fn a_timeout_leaves_one_segment_more_than_is_in_flight_until_it_is_over() {
     let mut bbr = link.controller;
     bbr.on_congestion(&event(CongestionKind::Timeout));
     let in_flight = link.in_flight();
-    bbr.on_lost(&LostSample { len: in_flight, ..lost_sample(0, in_flight) });
+    bbr.on_lost(&LostSample {
+        len: in_flight,
+        ..lost_sample(0, in_flight)
+    });
     assert_eq!(bbr.cwnd(), MSS);
-    let sample = AckSample { now: link.now, newly_delivered: MSS, ..ack(MSS) };
-    bbr.on_ack(&AckSample { phase: Phase::Loss, ..sample });
+    let sample = AckSample {
+        now: link.now,
+        newly_delivered: MSS,
+        ..ack(MSS)
+    };
+    bbr.on_ack(&AckSample {
+        phase: Phase::Loss,
+        ..sample
+    });
     assert_eq!(bbr.cwnd(), 4 * MSS);
     bbr.on_ack(&sample);
     assert!(bbr.cwnd() >= link.controller.cwnd());
@@ -251,11 +317,22 @@ fn a_pause_is_followed_by_the_known_rate_and_no_search() {
     let mut bbr = link.controller;
     let now = link.now + seconds(60);
     bbr.on_idle_restart(now, 14_480);
-    bbr.on_sent(&SentSample { now, len: MSS, in_flight: 0, app_limited: true, mss: MSS });
+    bbr.on_sent(&SentSample {
+        now,
+        len: MSS,
+        in_flight: 0,
+        app_limited: true,
+        mss: MSS,
+    });
     assert_eq!(bbr.cwnd(), link.controller.cwnd());
     assert_eq!(bbr.pacing_rate, paced(bbr.bandwidth(), UNIT));
     let rtt = Some(Duration::from_millis(40));
-    bbr.on_ack(&AckSample { now, newly_delivered: MSS, rtt, ..ack(MSS) });
+    bbr.on_ack(&AckSample {
+        now,
+        newly_delivered: MSS,
+        rtt,
+        ..ack(MSS)
+    });
     assert_eq!(bbr.mode, Mode::Cruise);
 }
 
@@ -263,7 +340,10 @@ fn a_pause_is_followed_by_the_known_rate_and_no_search() {
 fn before_an_estimate_the_initial_window_is_spread_over_a_round_trip() {
     let mut bbr = Bbr3::new(14_480, MSS);
     assert_eq!(bbr.pacing_rate, scaled(14_480_000, 2770));
-    bbr.on_ack(&AckSample { srtt: Duration::from_millis(100), ..ack(MSS) });
+    bbr.on_ack(&AckSample {
+        srtt: Duration::from_millis(100),
+        ..ack(MSS)
+    });
     assert_eq!(bbr.pacing_rate, scaled(144_800, 2770));
 }
 
@@ -301,7 +381,10 @@ fn nothing_overflows_after_weeks() {
 /// Silence between heaps of acknowledgements would starve a window of what the path holds.
 #[test]
 fn heaps_of_acknowledgements_are_allowed_for() {
-    let path = Path { heaps: Duration::from_millis(50), ..Path::broadband(0) };
+    let path = Path {
+        heaps: Duration::from_millis(50),
+        ..Path::broadband(0)
+    };
     let mut link = Link::new(Bbr3::new(14_480, 1448), path);
     link.run(seconds(3));
     let goodput = link.run(seconds(20));

@@ -42,7 +42,11 @@ impl Window {
 
     /// Keeps the window; one already reduced must not replace the one before that.
     pub(super) fn save(&mut self, reduced: bool) {
-        let least = if reduced || recovers(self.phase) { self.prior } else { 0 };
+        let least = if reduced || recovers(self.phase) {
+            self.prior
+        } else {
+            0
+        };
         self.prior = self.cwnd.max(least);
     }
 
@@ -101,7 +105,12 @@ impl Bbr3 {
             self.window.grow(ack, target, self.full.reached);
         }
         let least = as_window(self.min_pipe());
-        let cwnd = self.window.cwnd.max(least).min(as_window(self.cap())).min(MAX_CWND);
+        let cwnd = self
+            .window
+            .cwnd
+            .max(least)
+            .min(as_window(self.cap()))
+            .min(MAX_CWND);
         self.window.cwnd = cwnd;
     }
 
@@ -113,6 +122,8 @@ impl Bbr3 {
             Mode::ProbeRtt => self.with_headroom().min(self.search_cwnd()),
             Mode::Startup | Mode::Drain => u64::MAX,
         };
-        longterm.min(self.bounds.inflight_shortterm).max(self.min_pipe())
+        longterm
+            .min(self.bounds.inflight_shortterm)
+            .max(self.min_pipe())
     }
 }

@@ -13,11 +13,21 @@ fn at(ms: u64) -> Instant {
 /// An acknowledgement of one segment at `ms`, with a round-trip time of 100 ms.
 fn acked(ms: u64) -> AckSample {
     let srtt = Duration::from_millis(100);
-    AckSample { now: at(ms), acked: MSS, srtt, ..ack(MSS) }
+    AckSample {
+        now: at(ms),
+        acked: MSS,
+        srtt,
+        ..ack(MSS)
+    }
 }
 
 fn event(kind: CongestionKind, flight_size: u32) -> CongestionEvent {
-    CongestionEvent { now: at(0), kind, flight_size, mss: MSS }
+    CongestionEvent {
+        now: at(0),
+        kind,
+        flight_size,
+        mss: MSS,
+    }
 }
 
 /// In congestion avoidance after a loss at a window of `segments`.
@@ -47,36 +57,48 @@ type Curve = (u32, u64, [(u64, u32); 8]);
 #[test]
 fn the_curve_agrees_with_floating_point() {
     const GOLDEN: [Curve; 3] = [
-        (100, 4217, [
-            (0, 102_200),
-            (1_000, 126_554),
-            (2_500, 143_043),
-            (4_000, 145_994),
-            (6_000, 149_309),
-            (9_000, 209_895),
-            (15_000, 878_170),
-            (30_000, 10_155_328),
-        ]),
-        (1_000, 9085, [
-            (0, 1_022_000),
-            (1_000, 1_151_290),
-            (2_500, 1_293_199),
-            (4_000, 1_383_186),
-            (6_000, 1_442_843),
-            (9_000, 1_460_000),
-            (15_000, 1_580_822),
-            (30_000, 6_802_554),
-        ]),
-        (20_000, 24662, [
-            (0, 20_440_000),
-            (1_000, 21_462_978),
-            (2_500, 22_843_079),
-            (4_000, 24_048_455),
-            (6_000, 25_404_265),
-            (9_000, 26_956_301),
-            (15_000, 28_673_219),
-            (30_000, 29_288_822),
-        ]),
+        (
+            100,
+            4217,
+            [
+                (0, 102_200),
+                (1_000, 126_554),
+                (2_500, 143_043),
+                (4_000, 145_994),
+                (6_000, 149_309),
+                (9_000, 209_895),
+                (15_000, 878_170),
+                (30_000, 10_155_328),
+            ],
+        ),
+        (
+            1_000,
+            9085,
+            [
+                (0, 1_022_000),
+                (1_000, 1_151_290),
+                (2_500, 1_293_199),
+                (4_000, 1_383_186),
+                (6_000, 1_442_843),
+                (9_000, 1_460_000),
+                (15_000, 1_580_822),
+                (30_000, 6_802_554),
+            ],
+        ),
+        (
+            20_000,
+            24662,
+            [
+                (0, 20_440_000),
+                (1_000, 21_462_978),
+                (2_500, 22_843_079),
+                (4_000, 24_048_455),
+                (6_000, 25_404_265),
+                (9_000, 26_956_301),
+                (15_000, 28_673_219),
+                (30_000, 29_288_822),
+            ],
+        ),
     ];
     for (w_max, k, points) in GOLDEN {
         let (w_max, mss) = (w_max * 1460, 1460);
@@ -91,7 +113,10 @@ fn the_curve_agrees_with_floating_point() {
             let window = stage.w_cubic(w_max, Duration::from_millis(t), mss);
             // K is cut to milliseconds.
             let tolerance = octets / 500 + 2;
-            assert!(window.abs_diff(octets) <= tolerance, "W({t}) = {window}, not {octets}");
+            assert!(
+                window.abs_diff(octets) <= tolerance,
+                "W({t}) = {window}, not {octets}"
+            );
         }
     }
 }
@@ -136,7 +161,11 @@ fn the_window_returns_to_its_plateau_after_k() {
     assert!((970..=990).contains(&windows[6_000]), "{}", windows[6_000]);
     assert!((998..=1001).contains(&windows[9_000]), "{}", windows[9_000]);
     assert!(windows[9_100] - windows[8_900] <= 1);
-    assert!((1007..=1012).contains(&windows[11_999]), "{}", windows[11_999]);
+    assert!(
+        (1007..=1012).contains(&windows[11_999]),
+        "{}",
+        windows[11_999]
+    );
 }
 
 /// covers: 9438-3
@@ -150,7 +179,10 @@ fn a_round_trip_adds_no_more_than_half() {
         cubic.on_ack(&acked(200_000));
     }
     let grown = cubic.cwnd() - before;
-    assert!((before / 100 * 40..=before / 2).contains(&grown), "{before} grew by {grown}");
+    assert!(
+        (before / 100 * 40..=before / 2).contains(&grown),
+        "{before} grew by {grown}"
+    );
 }
 
 /// With a short round trip Reno would be faster than the curve. covers: 9438-4
@@ -162,7 +194,10 @@ fn the_window_follows_reno_on_short_paths() {
         for _ in 0..count {
             ms += 1;
             for _ in 0..cubic.cwnd() / MSS {
-                cubic.on_ack(&AckSample { srtt: Duration::from_millis(1), ..acked(ms) });
+                cubic.on_ack(&AckSample {
+                    srtt: Duration::from_millis(1),
+                    ..acked(ms)
+                });
             }
         }
         cubic.cwnd()
@@ -173,7 +208,10 @@ fn the_window_follows_reno_on_short_paths() {
     rounds(&mut cubic, 10);
     let twenty = cubic.cwnd();
     let thirty = rounds(&mut cubic, 10);
-    assert!((9_300..=10_000).contains(&(thirty - twenty)), "{twenty} {thirty}");
+    assert!(
+        (9_300..=10_000).contains(&(thirty - twenty)),
+        "{twenty} {thirty}"
+    );
 }
 
 /// covers: 9438-7
@@ -185,7 +223,10 @@ fn after_a_timeout_the_next_stage_starts_at_its_plateau() {
     cubic.on_congestion(&event(CongestionKind::RepeatedTimeout, MSS));
     assert_eq!((cubic.cwnd(), cubic.ssthresh()), (MSS, 70 * MSS));
     for _ in 0..69 {
-        cubic.on_ack(&AckSample { phase: Phase::Loss, ..acked(10) });
+        cubic.on_ack(&AckSample {
+            phase: Phase::Loss,
+            ..acked(10)
+        });
     }
     assert_eq!(cubic.cwnd(), 70 * MSS);
     cubic.on_ack(&acked(20));
@@ -203,12 +244,21 @@ fn time_without_data_is_not_part_of_t() {
         }
         if starved {
             for ms in (1_000..1_000 + gap).step_by(100) {
-                cubic.on_ack(&AckSample { cwnd_limited: false, ..acked(ms) });
+                cubic.on_ack(&AckSample {
+                    cwnd_limited: false,
+                    ..acked(ms)
+                });
             }
         }
         let now = at(999 + gap);
         let (len, mss) = (MSS, MSS);
-        cubic.on_sent(&SentSample { now, len, in_flight: 0, app_limited: true, mss });
+        cubic.on_sent(&SentSample {
+            now,
+            len,
+            in_flight: 0,
+            app_limited: true,
+            mss,
+        });
         for ms in 1_000..2_000 {
             cubic.on_ack(&acked(ms + gap));
         }
@@ -227,7 +277,11 @@ fn a_spurious_event_gives_everything_back() {
         cubic.on_ack(&acked(ms));
     }
     let before = cubic.state;
-    for kind in [CongestionKind::Loss, CongestionKind::Timeout, CongestionKind::Ecn] {
+    for kind in [
+        CongestionKind::Loss,
+        CongestionKind::Timeout,
+        CongestionKind::Ecn,
+    ] {
         cubic.on_congestion(&event(kind, cubic.cwnd()));
         assert!(cubic.cwnd() < before.cwnd);
         cubic.on_undo(at(3_000));
@@ -245,7 +299,10 @@ fn slow_start_adds_what_is_acknowledged() {
         cubic.on_ack(&acked(0));
     }
     assert_eq!(cubic.cwnd(), 20 * MSS);
-    cubic.on_ack(&AckSample { cwnd_limited: false, ..acked(0) });
+    cubic.on_ack(&AckSample {
+        cwnd_limited: false,
+        ..acked(0)
+    });
     assert_eq!(cubic.cwnd(), 20 * MSS);
 }
 
@@ -253,11 +310,18 @@ fn slow_start_adds_what_is_acknowledged() {
 #[test]
 fn only_the_first_slow_start_is_hystart() {
     let mut cubic = Cubic::new(100 * MSS);
-    cubic.on_ack(&AckSample { acked: 40 * MSS, ..acked(0) });
+    cubic.on_ack(&AckSample {
+        acked: 40 * MSS,
+        ..acked(0)
+    });
     assert_eq!(cubic.cwnd(), 108 * MSS);
     cubic.on_congestion(&event(CongestionKind::Timeout, 108 * MSS));
     assert_eq!(cubic.ssthresh(), 75_600);
-    cubic.on_ack(&AckSample { acked: 40 * MSS, phase: Phase::Loss, ..acked(0) });
+    cubic.on_ack(&AckSample {
+        acked: 40 * MSS,
+        phase: Phase::Loss,
+        ..acked(0)
+    });
     assert_eq!(cubic.cwnd(), 3 * MSS);
 }
 
@@ -266,8 +330,15 @@ fn nothing_overflows_after_weeks() {
     let mut cubic = after_loss(1 << 20);
     let week = 7 * 24 * 3_600_000;
     for step in 0..10 {
-        let big = AckSample { acked: u32::MAX, mss: 65_000, ..acked(step * week) };
-        cubic.on_ack(&AckSample { srtt: Duration::from_secs(100_000), ..big });
+        let big = AckSample {
+            acked: u32::MAX,
+            mss: 65_000,
+            ..acked(step * week)
+        };
+        cubic.on_ack(&AckSample {
+            srtt: Duration::from_secs(100_000),
+            ..big
+        });
     }
     assert_eq!(cubic.cwnd(), MAX_CWND);
 }
@@ -276,7 +347,10 @@ fn nothing_overflows_after_weeks() {
 #[test]
 fn the_first_slow_start_ends_by_delay() {
     // The window doubles twice before the delay tells, and grows by 1.25^5 after.
-    let path = Path { queue: 8_000_000, ..Path::broadband(0) };
+    let path = Path {
+        queue: 8_000_000,
+        ..Path::broadband(0)
+    };
     let mut link = Link::new(Cubic::new(14_480), path);
     link.run(Duration::from_secs(2));
     assert_eq!(link.lost, 0);
