@@ -6,8 +6,8 @@
 //! below to drain what that queued. Losses leave the model alone: in their first round trip what
 //! leaves is what arrives, after it the model rules again.
 //!
-//! `cycle.rs` is the cycle of ProbeBW, `window.rs` the congestion window, `policer.rs` the rate of a
-//! policer. Marks of ECN are not heeded.
+//! `cycle.rs` is the cycle of ProbeBW, `window.rs` the congestion window, `policer.rs` the rate of
+//! a policer. A mark of the network is answered as a loss is.
 
 mod cycle;
 mod policer;
@@ -372,9 +372,6 @@ impl CongestionControl for Bbr {
     }
 
     fn on_congestion(&mut self, event: &CongestionEvent) {
-        if event.kind == CongestionKind::Ecn {
-            return;
-        }
         self.window.save(self.mode == Mode::ProbeRtt);
         if matches!(
             event.kind,

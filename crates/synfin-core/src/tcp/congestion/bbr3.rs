@@ -241,9 +241,7 @@ impl Bbr3 {
             return;
         }
         if !self.full.reached && self.startup_loses_much(ack, sample) {
-            self.full.reached = true;
-            let bdp = self.bdp(self.max_bw(), UNIT);
-            self.bounds.inflight_longterm = bdp.max(self.signals.inflight_latest);
+            self.end_startup();
         }
         if self.full.reached {
             self.mode = Mode::Drain;
@@ -325,8 +323,7 @@ impl CongestionControl for Bbr3 {
 
     fn on_congestion(&mut self, event: &CongestionEvent) {
         if event.kind == CongestionKind::Ecn {
-            // A mark is a loss to the short-term model.
-            self.note_loss();
+            self.answer_mark(event);
             return;
         }
         self.window.save(self.mode == Mode::ProbeRtt);

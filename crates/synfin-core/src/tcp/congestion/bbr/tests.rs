@@ -110,8 +110,14 @@ fn event(kind: CongestionKind) -> CongestionEvent {
     }
 }
 
+/// covers: 3168-6
 #[test]
 fn the_first_round_of_recovery_conserves_and_its_end_restores() {
+    conserves(CongestionKind::Loss, Phase::Recovery);
+    conserves(CongestionKind::Ecn, Phase::Cwr);
+}
+
+fn conserves(kind: CongestionKind, phase: Phase) {
     let mut link = link(0);
     link.run(seconds(5));
     let mut bbr = link.controller;
@@ -123,10 +129,10 @@ fn the_first_round_of_recovery_conserves_and_its_end_restores() {
         newly_lost: 1448,
         in_flight: 300_000,
         delivered,
-        phase: Phase::Recovery,
+        phase,
         ..ack(1448)
     };
-    bbr.on_congestion(&event(CongestionKind::Loss));
+    bbr.on_congestion(&event(kind));
     bbr.on_ack(&sample);
     assert_eq!(bbr.cwnd(), 300_000 + 1448);
     // A round later it grows by what arrives.

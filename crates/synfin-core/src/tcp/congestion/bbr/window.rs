@@ -90,7 +90,7 @@ impl Window {
     }
 
     fn recovers(phase: Phase) -> bool {
-        matches!(phase, Phase::Recovery | Phase::Loss)
+        phase != Phase::Open && phase != Phase::Disorder
     }
 
     /// Keeps the window; one already reduced must not replace the one before that.
@@ -158,7 +158,8 @@ impl Window {
         if ack.newly_lost > 0 {
             self.cwnd = self.cwnd.saturating_sub(ack.newly_lost).max(ack.mss);
         }
-        if ack.phase == Phase::Recovery && was != Phase::Recovery {
+        // covers: 3168-6
+        if matches!(ack.phase, Phase::Recovery | Phase::Cwr) && was != ack.phase {
             self.conserving = true;
             rounds.restart(ack.delivered);
             self.cwnd = ack.in_flight.saturating_add(ack.newly_delivered);

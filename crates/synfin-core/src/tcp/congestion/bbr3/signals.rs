@@ -1,7 +1,8 @@
 //! What losses do to the model.
 
-use super::{AckSample, Bbr3, LostSample, Mode, RateSample, UNIT, scaled};
+use super::{AckSample, Bbr3, CongestionEvent, LostSample, Mode, RateSample, UNIT, scaled};
 use crate::tcp::congestion::Phase;
+use crate::time::Instant;
 
 /// Part that may be lost while probing, of a thousand.
 const LOSS_THRESH: u64 = 20;
@@ -132,16 +133,39 @@ impl Bbr3 {
         if !self.probe.samples || !Self::is_too_high(gone, tx_in_flight) {
             return;
         }
-        // Once for each time of probing.
+        let len = u64::from(lost.len);
+        let inflight = inflight_at_loss(tx_in_flight, gone, len);
+        self.answer_too_high(lost.now, Some(inflight).filter(|_| !lost.is_app_limited));
+    }
+
+    /// Once for each time of probing.
+    fn answer_too_high(&mut self, now: Instant, inflight: Option<u64>) {
         self.probe.samples = false;
-        if !lost.is_app_limited {
+        if let Some(inflight) = inflight {
             let least = scaled(self.target_inflight(), BETA);
-            let len = u64::from(lost.len);
-            self.bounds.inflight_longterm = inflight_at_loss(tx_in_flight, gone, len).max(least);
+            self.bounds.inflight_longterm = inflight.max(least);
         }
         if self.mode == Mode::Up {
-            self.start_down(lost.now);
+            self.start_down(now);
         }
+    }
+
+    /// The draft leaves the answer to marks open, but there must be one: what a loss does to the
+    /// short-term model, and what too many losses do to probing. covers: 3168-6
+    pub(super) fn answer_mark(&mut self, event: &CongestionEvent) {
+        self.note_loss();
+        if self.mode == Mode::Startup {
+            self.end_startup();
+        } else if self.probe.samples {
+            self.answer_too_high(event.now, Some(u64::from(event.flight_size)));
+        }
+    }
+
+    /// The path bears no more than this.
+    pub(super) fn end_startup(&mut self) {
+        self.full.reached = true;
+        let bdp = self.bdp(self.max_bw(), UNIT);
+        self.bounds.inflight_longterm = bdp.max(self.signals.inflight_latest);
     }
 
     pub(super) fn save_state(&mut self) {

@@ -286,6 +286,30 @@ fn event(kind: CongestionKind) -> CongestionEvent {
     }
 }
 
+/// covers: 3168-6
+#[test]
+fn a_mark_ends_startup_and_probing_and_lowers_the_short_term() {
+    let mark = CongestionEvent { flight_size: 500_000, ..event(CongestionKind::Ecn) };
+    let mut startup = deep_link();
+    startup.run(Duration::from_millis(150));
+    startup.controller.on_congestion(&mark);
+    let seen = modes(&mut startup, Duration::from_millis(50));
+    assert!(seen.iter().any(|(mode, _)| *mode == Mode::Drain), "{seen:?}");
+    let mut up = deep_link();
+    up.run(seconds(1));
+    while up.controller.mode != Mode::Up {
+        up.run(Duration::from_millis(1));
+    }
+    up.controller.on_congestion(&mark);
+    let bound = up.controller.bounds.inflight_longterm;
+    assert_eq!((up.controller.mode, bound), (Mode::Down, 500_000));
+    let mut cruise = cruising();
+    let before = cruise.controller.bandwidth();
+    cruise.controller.on_congestion(&mark);
+    cruise.run(Duration::from_millis(100));
+    assert!(cruise.controller.bandwidth() < before);
+}
+
 #[test]
 fn a_timeout_leaves_one_segment_more_than_is_in_flight_until_it_is_over() {
     let link = cruising();
