@@ -233,6 +233,11 @@ impl Stack {
                 } else {
                     &mut c.cold.coarse.filed_coarse
                 };
+                if filed.is_some_and(|at| at > self.cx.now) {
+                    // An earlier deadline was filed since and has fired; this entry is what was
+                    // left of the one before. Filing anew here would keep it alive for ever.
+                    return;
+                }
                 *filed = None;
                 crate::tcp::timeouts::handle_due(c, &mut self.cx);
                 self.settle(id);
