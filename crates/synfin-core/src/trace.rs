@@ -170,6 +170,8 @@ pub struct SegmentRecord {
     pub sack_permitted: bool,
     /// Timestamps option.
     pub timestamps: Option<Timestamps>,
+    /// Octets of the Fast Open cookie; 0 asks for one.
+    pub cookie_len: Option<u8>,
     /// SACK option.
     pub sack: SackBlocks,
 }

@@ -160,6 +160,11 @@ pub(crate) fn options(
     if let Some(shift) = segment.window_scale {
         parts.push(format!("ws {shift}"));
     }
+    match segment.cookie_len {
+        None => {}
+        Some(0) => parts.push("cookie requested".to_owned()),
+        Some(len) => parts.push(format!("cookie of {len} octets")),
+    }
     for block in segment.sack.iter() {
         let (left, right) = (relative(block.left), relative(block.right));
         parts.push(format!("sack {left}:{right}"));

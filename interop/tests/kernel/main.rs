@@ -8,6 +8,8 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod closing;
 #[cfg(target_os = "linux")]
+mod fast_open;
+#[cfg(target_os = "linux")]
 mod judgement;
 #[cfg(target_os = "linux")]
 mod serve;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     tests.extend(transfer::tests());
     tests.extend(closing::tests());
     tests.extend(trouble::tests());
+    tests.extend(fast_open::tests());
     synfin_interop::harness::run(tests)
 }
 

@@ -73,6 +73,10 @@ impl Seg {
             window_scale: self.options.window_scale,
             sack_permitted: self.options.sack_permitted,
             timestamps: self.options.timestamps,
+            cookie_len: self
+                .options
+                .fast_open
+                .map(|cookie| cookie.as_slice().len() as u8),
             sack: self.options.sack,
         }
     }
