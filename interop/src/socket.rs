@@ -88,6 +88,11 @@ impl<'h> Socket<'h> {
         }
     }
 
+    /// Its handle.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
     /// Its name in the trace.
     pub fn flow(&self) -> FlowId {
         self.flow

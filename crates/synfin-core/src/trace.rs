@@ -356,6 +356,8 @@ pub enum UserCall {
     Open,
     /// SEND of so many octets.
     Send(u32),
+    /// What the SEND before took is urgent.
+    Urgent,
     /// RECEIVE that took so many octets.
     Receive(u32),
     /// The end of the sending half.

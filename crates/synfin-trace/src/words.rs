@@ -246,6 +246,7 @@ pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
 fn user_call(call: UserCall) -> String {
     match call {
         UserCall::Open => "OPEN".to_owned(),
+        UserCall::Urgent => "URGENT".to_owned(),
         UserCall::Send(len) => format!("SEND {len}"),
         UserCall::Receive(len) => format!("RECEIVE {len}"),
         UserCall::Shutdown => "SHUTDOWN".to_owned(),

@@ -17,6 +17,8 @@ mod serve;
 mod transfer;
 #[cfg(target_os = "linux")]
 mod trouble;
+#[cfg(target_os = "linux")]
+mod urgent;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     tests.extend(closing::tests());
     tests.extend(trouble::tests());
     tests.extend(fast_open::tests());
+    tests.extend(urgent::tests());
     synfin_interop::harness::run(tests)
 }
 

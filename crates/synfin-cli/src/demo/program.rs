@@ -265,9 +265,8 @@ impl Program {
         stack: &mut Stack,
         now: Instant,
     ) -> Progress {
-        let (from, to) = match step {
-            Step::Connect(from, to) | Step::ConnectFast(from, to) => (from, to),
-            _ => return Progress::Failed,
+        let (Step::Connect(from, to) | Step::ConnectFast(from, to)) = step else {
+            return Progress::Failed;
         };
         let options = ConnectOptions {
             local_port: Some(from),

@@ -23,6 +23,7 @@ use crate::tcp::fast_open;
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
+use crate::tcp::recv::urgent;
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
 use crate::tcp::send::keep_alive;
@@ -539,6 +540,9 @@ fn hand_over(c: &mut Connection, cx: &mut Context) {
     if readable || user_calls::end_of_reading(c) != Ok(RecvOutcome::WouldBlock) {
         c.raise_readable();
     }
+    if urgent::remaining(c).is_some() {
+        c.raise(Events::URGENT);
+    }
     if c.marks.has(Marks::PEER_FIN) {
         c.raise(Events::PEER_FINISHED);
     }
@@ -649,6 +653,13 @@ impl Conn<'_> {
             .map_or(0, |active| active.recv.queue.len())
     }
 
+    /// Octets from the next one that [`ConnMut::recv`] gives to the end of the peer's urgent text,
+    /// those included that have not arrived; `None` when no urgent text is left to read.
+    /// covers: 9293-MUST-33
+    pub fn urgent_bytes(&self) -> Option<u32> {
+        urgent::remaining(self.c)
+    }
+
     /// `recv` would not block: text, end of stream or an error is there.
     pub fn is_readable(&self) -> bool {
         self.readable_bytes() > 0
@@ -716,6 +727,22 @@ impl ConnMut<'_> {
     pub fn send(&mut self, data: &[&[u8]]) -> Result<SendOutcome, SendError> {
         self.stack
             .with(self.id, |c, cx| user_calls::send(c, cx, data))
+    }
+
+    /// SEND with the urgent flag: as [`send`](Self::send), and the peer is told that its
+    /// application should read quickly up to the end of what was queued. The octets stay in the
+    /// stream; nothing overtakes. After a partial [`SendOutcome::Queued`] send the rest the same
+    /// way: the mark moves on.
+    ///
+    /// **Not for new applications** (RFC 9293 section 3.8.5): middleboxes clear the pointer, and
+    /// many peers take its last octet out of the stream. Only for protocols that cannot do
+    /// without, such as Telnet. covers: 9293-MUST-30, 9293-SHLD-13
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_urgent(&mut self, data: &[&[u8]]) -> Result<SendOutcome, SendError> {
+        self.stack
+            .with(self.id, |c, cx| user_calls::send_urgent(c, cx, data))
     }
 
     /// RECEIVE: text in order, until the end of stream or the error that ended the connection.

@@ -20,6 +20,7 @@ use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
+use crate::tcp::send::urgent;
 use crate::time::Instant;
 use crate::trace::{AckReason, LossSign, SendReason, TraceEvent, TraceSeq};
 
@@ -129,7 +130,7 @@ impl Stack {
         let emission = next_segment(c, &mut self.cx)?;
         let field = on_emit(c, &mut self.cx, &emission);
         let options = options_of(c, &self.cx, &emission);
-        let out = outgoing(
+        let mut out = outgoing(
             c,
             &self.cx,
             self.tables.addresses.get(c.key.local),
@@ -137,6 +138,7 @@ impl Stack {
             field,
             options,
         );
+        urgent::put(c, &mut out.header);
         let shift = if emission.flags.contains(Flags::SYN) {
             Shift::NONE
         } else {

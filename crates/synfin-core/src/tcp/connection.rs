@@ -22,7 +22,7 @@ use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::recv::half::RecvHalf;
-use crate::tcp::recv::window as recv_window;
+use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
@@ -349,6 +349,8 @@ pub(crate) struct Active {
     pub(crate) recv: RecvHalf,
     pub(crate) recovery: Recovery,
     pub(crate) deadlines: Deadlines,
+    /// `SND.UP`, until it is acknowledged.
+    pub(crate) urgent: Option<SeqNum>,
     /// Until the handshake is over.
     pub(crate) fast_open: Option<Box<fast_open::Opening>>,
 }
@@ -711,6 +713,7 @@ impl Connection {
             active.recovery = Recovery::default();
             active.deadlines = Deadlines::default();
         }
+        urgent::on_last_text(self);
         if cx.tracer.is_on() {
             cx.trace(self.cold.flow, TraceEvent::Closed(why));
         }

@@ -5,6 +5,7 @@ use synfin_wire::{FourTuple, SeqNum};
 use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::recv::urgent;
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
 
@@ -125,7 +126,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         segments_received: c.cold.stats.segments_received,
         retransmissions: c.cold.stats.retransmissions,
         timer: next_timer(c),
-        urgent: active.is_some_and(|active| active.recv.up.is_some()),
+        urgent: urgent::remaining(c).is_some(),
     }
 }
 

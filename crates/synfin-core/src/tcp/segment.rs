@@ -94,6 +94,8 @@ impl Arrival {
     /// Cuts `n` octets of sequence space from the left: the SYN first, then text.
     pub(crate) fn trim_left(&mut self, mut n: u32) {
         self.seg.seq += n;
+        // The pointer counts from the segment's first number.
+        self.seg.urgent = u32::from(self.seg.urgent).saturating_sub(n) as u16;
         if n > 0 && self.seg.syn() {
             self.seg.flags = self.seg.flags.without(Flags::SYN);
             n -= 1;
