@@ -82,6 +82,8 @@ pub struct TcpConfig {
     pub challenge: ChallengeConfig,
     /// Text on the SYN (RFC 7413).
     pub fast_open: FastOpenConfig,
+    /// What the user timeout option may lead to (RFC 5482).
+    pub user_timeout: UserTimeoutLimits,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
 }
@@ -175,6 +177,24 @@ impl Default for FastOpenConfig {
     }
 }
 
+/// Bounds of an adopted user timeout (RFC 5482 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserTimeoutLimits {
+    /// `L_LIMIT`, at least 100 s; a longer retransmission timeout takes its place. 100 s.
+    pub lower: Duration,
+    /// `U_LIMIT`. 1 h.
+    pub upper: Duration,
+}
+
+impl Default for UserTimeoutLimits {
+    fn default() -> Self {
+        Self {
+            lower: Duration::from_secs(100),
+            upper: Duration::from_secs(3600),
+        }
+    }
+}
+
 /// What a connection starts with and can change for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -184,6 +204,10 @@ pub struct SocketOptions {
     pub keep_alive: Option<KeepAlive>,
     /// RFC 9293 section 3.8.3.
     pub user_timeout: UserTimeout,
+    /// Advertised to the peer by the user timeout option (RFC 5482), at least 1 s; off unless
+    /// set. With [`UserTimeout::ByRetries`] the longer of this and what the peer advertises is
+    /// adopted, within [`TcpConfig::user_timeout`]; otherwise the peer's is reported only.
+    pub advertised_timeout: Option<Duration>,
     /// Octets that may wait to be sent or acknowledged.
     pub send_buffer: u32,
     /// Octets that may wait to be read; the receive window.
@@ -202,6 +226,7 @@ impl Default for SocketOptions {
             nodelay: false,
             keep_alive: None,
             user_timeout: UserTimeout::ByRetries,
+            advertised_timeout: None,
             send_buffer: 256 * 1024,
             recv_buffer: 256 * 1024,
             ttl: 64,
@@ -344,6 +369,7 @@ impl TcpConfig {
                 interval: ms(500),
             },
             fast_open: FastOpenConfig::default(),
+            user_timeout: UserTimeoutLimits::default(),
             ignore_rst_in_time_wait: server,
         }
     }
@@ -377,6 +403,15 @@ impl TcpConfig {
             self.fast_open.key_lifetime >= s(1),
             "fast_open.key_lifetime must be at least 1 s",
         )?;
+        // covers: 5482-2
+        ensure(
+            self.user_timeout.lower >= s(100),
+            "user_timeout.lower must be at least 100 s",
+        )?;
+        ensure(
+            self.user_timeout.lower <= self.user_timeout.upper,
+            "user_timeout.lower exceeds user_timeout.upper",
+        )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
     }
 }
@@ -386,6 +421,12 @@ impl SocketOptions {
     pub fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.ttl > 0, "ttl must not be 0")?;
         ensure(self.tos & 3 == 0, "tos must leave the ECN bits 0")?;
+        // covers: 5482-4
+        ensure(
+            self.advertised_timeout
+                .is_none_or(|timeout| timeout >= Duration::from_secs(1)),
+            "advertised_timeout below 1 s",
+        )?;
         ensure(
             self.send_buffer >= 2048,
             "send_buffer must be at least 2048",

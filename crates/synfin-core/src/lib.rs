@@ -56,6 +56,7 @@ pub use buffer::Slices;
 pub use config::{
     AckConfig, ChallengeConfig, ConfigError, FastOpenConfig, KeepAlive, Limits, OptionConfig,
     Patience, Profile, RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
+    UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{

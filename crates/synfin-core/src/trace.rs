@@ -248,6 +248,8 @@ pub enum AckReason {
     WindowUpdate,
     /// RFC 5961: the peer shall prove that it means it.
     Challenge,
+    /// The peer is to hear our user timeout (RFC 5482).
+    UserTimeout,
     /// The answer of TIME-WAIT to a repeated FIN or old text.
     TimeWait,
 }

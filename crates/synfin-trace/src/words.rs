@@ -69,6 +69,7 @@ pub(crate) const fn ack_reason(reason: AckReason) -> &'static str {
         AckReason::Duplicate => "nothing new",
         AckReason::Unacceptable => "segment outside the window",
         AckReason::Fin => "FIN taken",
+        AckReason::UserTimeout => "user timeout",
         AckReason::WindowUpdate => "window update",
         AckReason::Challenge => "challenge ACK",
         AckReason::TimeWait => "TIME-WAIT answers",

@@ -26,8 +26,8 @@ use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
 use crate::tcp::recv::urgent;
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
-use crate::tcp::send::keep_alive;
 use crate::tcp::user_calls::{self, Shutdown};
+use crate::tcp::user_timeout;
 use crate::time::Instant;
 use crate::trace::{FlowId, ResetReason, Role, TraceEvent, UserCall};
 
@@ -684,9 +684,9 @@ impl Conn<'_> {
             || (self.c.unsent() == 0 && !self.c.fin_waits() && self.c.snd.una == self.c.snd.nxt)
     }
 
-    /// The options of this connection.
+    /// The options of this connection, as the application has set them.
     pub fn options(&self) -> SocketOptions {
-        *self.c.options(&self.cx.config)
+        *self.c.asked_options(&self.cx.config)
     }
 
     /// Copies what could be read without taking it.
@@ -783,12 +783,7 @@ impl ConnMut<'_> {
     pub fn set_options(&mut self, options: SocketOptions) -> Result<(), ConfigError> {
         options.validate()?;
         self.stack.with(self.id, |c, cx| {
-            let was = *c.options(&cx.config);
-            let default = options == cx.config.socket;
-            c.cold.options = (!default).then(|| alloc::boxed::Box::new(options));
-            if was.keep_alive != options.keep_alive {
-                keep_alive::rearm(c, cx);
-            }
+            user_timeout::set_options(c, cx, options);
             if options.user_timeout == UserTimeout::Never {
                 if let Some(active) = &mut c.active {
                     active.recovery.timeouts = 0;

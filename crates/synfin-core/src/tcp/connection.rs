@@ -26,6 +26,7 @@ use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer};
 
@@ -212,8 +213,8 @@ bits! {
         WAS_ESTABLISHED = 26,
         /// The flow table no longer points here.
         DETACHED = 27,
-        /// The third segment of the handshake goes by itself, as peers expect it, also when the
-        /// application has text for it by now.
+        /// An acknowledgement goes by itself, before any text: the third segment of the handshake,
+        /// as peers expect it, or one that carries the user timeout option.
         HANDSHAKE_ACK = 28,
         /// Text left with our first SYN (RFC 7413).
         SYN_TEXT = 29,
@@ -288,7 +289,7 @@ impl Shifts {
 // tidy: allow(struct-fields): one flat record, so that its size can be read off
 pub(crate) struct Cold {
     pub(crate) remote_v6: Option<Ipv6Addr>,
-    pub(crate) options: Option<Box<SocketOptions>>,
+    pub(crate) options: Option<Box<Settings>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
     pub(crate) iss: SeqNum,
@@ -430,7 +431,9 @@ impl Connection {
             active: None,
             cold: Cold {
                 remote_v6: opening.remote_v6,
-                options: opening.socket.map(Box::new),
+                options: opening
+                    .socket
+                    .map(|options| Box::new(Settings::new(options))),
                 congestion: Congestion::new(0),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
                 iss,
@@ -531,8 +534,16 @@ impl Connection {
         }
     }
 
+    /// The options that are in effect.
     pub(crate) fn options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
-        self.cold.options.as_deref().unwrap_or(&config.socket)
+        let own = self.cold.options.as_ref();
+        own.map_or(&config.socket, |settings| settings.in_effect())
+    }
+
+    /// The options as the application has set them, without what the peer's user timeout changes.
+    pub(crate) fn asked_options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
+        let own = self.cold.options.as_ref();
+        own.map_or(&config.socket, |settings| settings.asked())
     }
 
     pub(crate) fn remote_ip(&self) -> IpAddr {

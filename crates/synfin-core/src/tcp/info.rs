@@ -1,7 +1,10 @@
 //! STATUS (RFC 9293 section 3.10.6): what can be known of a connection.
 
+use core::time::Duration;
+
 use synfin_wire::{FourTuple, SeqNum};
 
+use crate::config::UserTimeout;
 use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
@@ -84,6 +87,10 @@ pub struct ConnectionInfo {
     pub retransmissions: u32,
     /// The timer that fires next, and when.
     pub timer: Option<(TimerKind, Instant)>,
+    /// How long text may go unacknowledged, if that is limited by time.
+    pub user_timeout: Option<Duration>,
+    /// The peer's user timeout option, when we advertise ours (RFC 5482).
+    pub peer_user_timeout: Option<Duration>,
     /// Urgent text has not been read to its end (9293-MUST-33).
     pub urgent: bool,
 }
@@ -126,6 +133,11 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         segments_received: c.cold.stats.segments_received,
         retransmissions: c.cold.stats.retransmissions,
         timer: next_timer(c),
+        user_timeout: match c.options(&cx.config).user_timeout {
+            UserTimeout::After(timeout) => Some(timeout),
+            UserTimeout::ByRetries | UserTimeout::Never => None,
+        },
+        peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
         urgent: urgent::remaining(c).is_some(),
     }
 }

@@ -22,6 +22,7 @@ use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::send::{keep_alive, window};
 use crate::tcp::timeouts;
+use crate::tcp::user_timeout;
 use crate::trace::{AckReason, ResetReason};
 
 /// Where an arrived segment came from; what an answer to it needs.
@@ -58,6 +59,7 @@ fn checks(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &mut Ar
     // Third: security compartments are not implemented. covers: EV-6
     fourth_syn(c, cx, arrival)?;
     fifth_ack(c, cx, origin, arrival)?;
+    user_timeout::on_arrival(c, cx, &arrival.seg);
     // Sixth: URG. covers: EV-11
     urgent::on_arrival(c, &arrival.seg);
     seventh_text(c, cx, origin, arrival)?;
@@ -275,6 +277,7 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
     c.marks.clear(Marks::SEND_SYN);
     c.raise(Events::CONNECTED);
     fast_open::on_established(c, cx);
+    user_timeout::on_established(c, cx);
     keep_alive::rearm(c, cx);
     if c.marks.has(Marks::FIN_QUEUED) {
         c.transition(cx, Cause::Close);

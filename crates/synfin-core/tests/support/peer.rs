@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use synfin_core::wire::tcp::{FastOpenCookie, Header, Options};
+use synfin_core::wire::tcp::{FastOpenCookie, Header, Options, UserTimeout};
 use synfin_core::wire::{SackBlock, SeqNum, Timestamps};
 use synfin_core::{
     ConnId, DeviceCaps, DeviceId, Event, Flags, FrameBatch, Instant, ListenerId, Memory, Stack,
@@ -218,6 +218,7 @@ impl Peer {
             window_scale: script.ws.or(self.setup.scale.filter(|_| own)),
             sack_permitted: own && self.setup.sack,
             timestamps: self.timestamps(script),
+            user_timeout: script.uto.and_then(UserTimeout::from_seconds),
             fast_open: script
                 .cookie
                 .as_ref()
