@@ -208,6 +208,9 @@ pub struct SocketOptions {
     /// set. With [`UserTimeout::ByRetries`] the longer of this and what the peer advertises is
     /// adopted, within [`TcpConfig::user_timeout`]; otherwise the peer's is reported only.
     pub advertised_timeout: Option<Duration>,
+    /// ICMP errors that do not end the connection are told by an event (9293-SHLD-20); where it is
+    /// off, [`Conn::soft_error`](crate::Conn::soft_error) still knows the last one.
+    pub soft_errors: bool,
     /// Octets that may wait to be sent or acknowledged.
     pub send_buffer: u32,
     /// Octets that may wait to be read; the receive window.
@@ -227,6 +230,7 @@ impl Default for SocketOptions {
             keep_alive: None,
             user_timeout: UserTimeout::ByRetries,
             advertised_timeout: None,
+            soft_errors: true,
             send_buffer: 256 * 1024,
             recv_buffer: 256 * 1024,
             ttl: 64,
@@ -245,6 +249,9 @@ pub struct KeepAlive {
     pub interval: Duration,
     /// Unanswered probes that end the connection. 9.
     pub count: u8,
+    /// Probes carry an octet that the peer has had already, for peers that answer nothing that is
+    /// empty (9293-MAY-6). Off.
+    pub octet: bool,
 }
 
 impl Default for KeepAlive {
@@ -253,6 +260,7 @@ impl Default for KeepAlive {
             idle: Duration::from_secs(7200),
             interval: Duration::from_secs(75),
             count: 9,
+            octet: false,
         }
     }
 }

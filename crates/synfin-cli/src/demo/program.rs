@@ -390,6 +390,7 @@ impl Program {
                     idle: Duration::from_secs(idle),
                     interval: Duration::from_secs(interval),
                     count,
+                    octet: false,
                 });
                 if conn.set_options(options).is_err() {
                     return Progress::Failed;

@@ -719,7 +719,8 @@ impl ConnMut<'_> {
             .expect("a ConnMut exists only for a live handle")
     }
 
-    /// SEND: queues as much of `data` as there is room for. In SYN-SENT and SYN-RECEIVED it waits
+    /// SEND: queues as much of `data` as there is room for, its slices as one write. Nothing waits
+    /// for a push, and nothing that was queued is taken back. In SYN-SENT and SYN-RECEIVED it waits
     /// until the connection is established.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
-use crate::tcp::send::urgent;
+use crate::tcp::send::{keep_alive, urgent};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
 use crate::trace::{AckReason, LossSign, SendReason, TraceEvent, TraceSeq};
@@ -41,12 +41,17 @@ struct Plan {
     checksum: Checksum,
 }
 
-/// Text of a connection.
+/// What follows the headers.
 #[derive(Clone, Copy, Debug)]
-struct Payload {
-    conn: u32,
-    offset: usize,
-    len: usize,
+enum Payload {
+    /// Text of a connection.
+    Text {
+        conn: u32,
+        offset: usize,
+        len: usize,
+    },
+    /// The octet of a keep-alive probe. The peer has had it and throws it away, whatever it is.
+    ProbeOctet,
 }
 
 /// A segment on its way to the wire.
@@ -142,6 +147,8 @@ impl Stack {
             options,
         );
         urgent::put(c, &mut out.header);
+        let payload = payload_for(c, &self.cx, index, &emission);
+        out.text_len = payload.map_or(0, Payload::len);
         let shift = if emission.flags.contains(Flags::SYN) {
             Shift::NONE
         } else {
@@ -149,11 +156,6 @@ impl Stack {
         };
         let flow = c.cold.flow;
         let trace = trace_sent(&mut self.cx, flow, &out, shift, emission.reason);
-        let payload = (emission.text_len > 0).then_some(Payload {
-            conn: index,
-            offset: emission.offset,
-            len: emission.text_len as usize,
-        });
         if emission.flags.contains(Flags::RST) {
             c.marks.clear(Marks::SEND_RST);
         }
@@ -306,13 +308,37 @@ impl Stack {
     }
 }
 
+impl Payload {
+    fn len(self) -> usize {
+        match self {
+            Self::Text { len, .. } => len,
+            Self::ProbeOctet => 1,
+        }
+    }
+}
+
+fn payload_for(c: &Connection, cx: &Context, index: u32, emission: &Emission) -> Option<Payload> {
+    let probe = emission.reason == SendReason::KeepAliveProbe;
+    if probe && keep_alive::probe_carries_octet(c, cx) {
+        return Some(Payload::ProbeOctet);
+    }
+    (emission.text_len > 0).then_some(Payload::Text {
+        conn: index,
+        offset: emission.offset,
+        len: emission.text_len as usize,
+    })
+}
+
 fn payload_of(conns: &crate::slab::Slab<Connection>, payload: Option<Payload>) -> Slices<'_> {
-    let Some(payload) = payload else {
-        return Slices::default();
-    };
-    match conns.get_at(payload.conn).and_then(|c| c.active.as_ref()) {
-        Some(active) => active.send.queue.slices(payload.offset, payload.len),
+    match payload {
         None => Slices::default(),
+        Some(Payload::ProbeOctet) => Slices::of(&[0]),
+        Some(Payload::Text { conn, offset, len }) => {
+            let active = conns.get_at(conn).and_then(|c| c.active.as_ref());
+            active.map_or_else(Slices::default, |active| {
+                active.send.queue.slices(offset, len)
+            })
+        }
     }
 }
 
@@ -386,11 +412,10 @@ fn outgoing(
         urgent: 0,
         options,
     };
-    let text_len = emission.text_len as usize;
     Outgoing {
         tuple,
         header,
-        text_len,
+        text_len: 0,
         ttl: socket.ttl,
         tos: socket.tos,
     }

@@ -313,6 +313,8 @@ pub(crate) struct Cold {
     pub(crate) counted: State,
     pub(crate) device: DeviceId,
     pub(crate) quick_acks: u8,
+    /// Type of service or traffic class of the last segment in the window.
+    pub(crate) received_tos: u8,
     pub(crate) peer_mss: u16,
     pub(crate) own_mss: u16,
     pub(crate) rcv_mss: u16,
@@ -455,6 +457,7 @@ impl Connection {
                 reset_reason: ResetReason::Abort,
                 counted: State::Closed,
                 device: opening.device,
+                received_tos: 0,
                 quick_acks: cx.config.tcp.ack.quick,
                 peer_mss: 0,
                 own_mss: opening.own_mss,

@@ -91,6 +91,8 @@ pub struct ConnectionInfo {
     pub user_timeout: Option<Duration>,
     /// The peer's user timeout option, when we advertise ours (RFC 5482).
     pub peer_user_timeout: Option<Duration>,
+    /// The DSCP of the last segment that was taken, 0 to 63 (9293-MAY-9).
+    pub received_dscp: u8,
     /// Urgent text has not been read to its end (9293-MUST-33).
     pub urgent: bool,
 }
@@ -138,6 +140,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
             UserTimeout::ByRetries | UserTimeout::Never => None,
         },
         peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
+        received_dscp: c.cold.received_tos >> 2,
         urgent: urgent::remaining(c).is_some(),
     }
 }

@@ -88,6 +88,8 @@ pub(crate) struct Arrival {
     pub(crate) seg: Seg,
     /// The frame, cut down to the text; `None` once the text was taken or when there was none.
     pub(crate) text: Option<Chunk>,
+    /// Type of service or traffic class of its packet.
+    pub(crate) tos: u8,
 }
 
 impl Arrival {

@@ -12,7 +12,7 @@ use synfin_core::{
 
 use super::notation::{Marks, Script, resolve};
 use super::octets;
-use super::wire::packet;
+use super::wire::{packet, set_tos};
 
 pub(crate) const STACK_PORT: u16 = 5000;
 pub(crate) const PEER_PORT: u16 = 6000;
@@ -202,6 +202,7 @@ impl Peer {
             None => octets(start, script.len),
         };
         let mut bytes = packet(self.remote.ip(), self.local.ip(), &header, &body);
+        set_tos(&mut bytes, script.tos);
         if script.corrupt {
             *bytes.last_mut().expect("not empty") ^= 1;
         }

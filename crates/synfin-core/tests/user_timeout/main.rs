@@ -210,6 +210,7 @@ fn keep_alive_does_not_ask_before_the_timeout() {
         idle: s(60),
         interval: s(10),
         count: 3,
+        octet: false,
     });
     let mut peer = Peer::open(setup);
     peer.exchange("{. seq=1 ack=1}");
