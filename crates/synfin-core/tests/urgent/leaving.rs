@@ -46,6 +46,22 @@ fn the_pointer_names_the_octet_after_the_urgent_text() {
     }
 }
 
+/// What was sent behind it does not make it less urgent: its repetition says it again.
+#[test]
+fn a_repetition_says_it_again() {
+    let mut setup = Setup::default();
+    setup.config.socket.nodelay = true;
+    let mut peer = Peer::open(setup);
+    write_urgent(&mut peer, 3);
+    let first = peer.drain();
+    assert_eq!(pointer(&peer, &first[0]), Some(4));
+    peer.write(10);
+    assert_eq!(peer.replies(), "{. seq=4 ack=1 len=10}");
+    let again = peer.next(s(2)).expect("it is sent again");
+    assert_eq!(peer.relative(&again[0]).0, 1);
+    assert_eq!(pointer(&peer, &again[0]), Some(4));
+}
+
 /// covers: 9293-MUST-31
 #[test]
 fn urgent_text_may_have_any_length() {

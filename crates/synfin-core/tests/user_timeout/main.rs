@@ -140,6 +140,9 @@ fn what_the_application_sets_stays() {
         let conn = peer.stack.conn(peer.id()).expect("a live handle");
         assert_eq!(conn.options().user_timeout, set, "as it was set");
     }
+    // What the peer said outlives a change of something else.
+    peer.set(|options| options.nodelay = true);
+    assert_eq!(timeouts(&peer), (Some(900), Some(900)));
 }
 
 /// The adopted time is what ends the connection: before and after R2 would.
@@ -249,4 +252,35 @@ fn a_change_is_told_in_the_middle_of_a_transfer() {
             .all(|segment| option_of(segment).is_none())
     );
     assert_eq!(timeouts(&peer).0, None);
+}
+
+/// Where SACK blocks or text leave no room, the option waits for a segment that has some.
+/// covers: 5482-5
+#[test]
+fn it_waits_for_room() {
+    let setup = Setup {
+        sack: true,
+        ..advertising(300)
+    };
+    let mut peer = Peer::open(setup);
+    peer.exchange("{. seq=1 ack=1}");
+    peer.exchange("{. seq=11 ack=1 len=10}");
+    peer.set(|options| options.advertised_timeout = Some(s(600)));
+    let sent = peer.drain();
+    assert!(sent.iter().all(|segment| !segment.options.sack.is_empty()));
+    assert!(sent.iter().all(|segment| option_of(segment).is_none()));
+    peer.write(40_000);
+    peer.drain();
+    // The gap is filled while much text waits: full segments, within the MTU.
+    peer.batch(&["{. seq=1 ack=N len=10}"]);
+    let (mut told, mut full) = (0, 0);
+    for _ in 0..10 {
+        for segment in peer.drain() {
+            full += u32::from(segment.text.len() == 1460);
+            told += u32::from(option_of(&segment) == Some(600));
+        }
+        peer.batch(&["{. seq=21 ack=N}"]);
+    }
+    assert!(full > 5, "{full}");
+    assert_eq!(told, 1);
 }
