@@ -6,6 +6,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::tcp::congestion::Controllers;
+
 /// Which choices the defaults follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -29,6 +31,8 @@ pub struct StackConfig {
     pub trace_capacity: usize,
     /// The range of ephemeral ports (RFC 6056 section 3.2), both ends included.
     pub ephemeral_ports: (u16, u16),
+    /// Congestion controllers besides those built in.
+    pub controllers: Controllers,
 }
 
 impl StackConfig {
@@ -40,6 +44,7 @@ impl StackConfig {
             limits: Limits::default(),
             trace_capacity: 0,
             ephemeral_ports: (32_768, 60_999),
+            controllers: Controllers::default(),
         }
     }
 
@@ -48,6 +53,16 @@ impl StackConfig {
         self.tcp.validate()?;
         self.socket.validate()?;
         self.limits.validate()?;
+        ensure(
+            self.controllers.knows(self.tcp.congestion),
+            "tcp.congestion names no congestion controller",
+        )?;
+        ensure(
+            self.socket
+                .congestion
+                .is_none_or(|name| self.controllers.knows(name)),
+            "socket.congestion names no congestion controller",
+        )?;
         ensure(
             self.ephemeral_ports.0 > 0 && self.ephemeral_ports.0 <= self.ephemeral_ports.1,
             "ephemeral_ports must be a range without port 0",
@@ -76,8 +91,14 @@ pub struct TcpConfig {
     pub ack: AckConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
-    /// Name of the congestion controller.
+    /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
+    /// `bbr3`) or one of
+    /// [`StackConfig::controllers`].
     pub congestion: &'static str,
+    /// How losses are found.
+    pub recovery: RecoveryConfig,
+    /// Whether segments are spaced in time.
+    pub pacing: Pacing,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
     /// Text on the SYN (RFC 7413).
@@ -86,6 +107,29 @@ pub struct TcpConfig {
     pub user_timeout: UserTimeoutLimits,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
+}
+
+/// How losses are found and repaired.
+#[derive(Clone, Copy, Debug)]
+pub struct RecoveryConfig {
+    /// By time (RFC 8985 section 6) where SACK is in use; else by counting (RFC 6675).
+    pub rack: bool,
+    /// Tail loss probes (RFC 8985 section 7) where SACK is in use.
+    pub tlp: bool,
+    /// Looking for spurious timeouts by new segments (RFC 5682).
+    pub frto: bool,
+}
+
+/// Whether segments are spaced in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    /// If the congestion controller sets a rate. The default.
+    ByController,
+    /// Always: without a rate of the controller, at twice the window a round trip in slow start
+    /// and 1.2 times afterwards.
+    Always,
+    /// Never, whatever the controller asks for.
+    Never,
 }
 
 /// RFC 6298.
@@ -221,6 +265,8 @@ pub struct SocketOptions {
     pub tos: u8,
     /// Upper bound of the MSS that is announced and used.
     pub max_mss: Option<u16>,
+    /// Name of the congestion controller, if not the stack's.
+    pub congestion: Option<&'static str>,
 }
 
 impl Default for SocketOptions {
@@ -236,6 +282,7 @@ impl Default for SocketOptions {
             ttl: 64,
             tos: 0,
             max_mss: None,
+            congestion: None,
         }
     }
 }
@@ -372,6 +419,12 @@ impl TcpConfig {
             },
             initial_window: if server { Some(10) } else { None },
             congestion: "newreno",
+            recovery: RecoveryConfig {
+                rack: true,
+                tlp: true,
+                frto: true,
+            },
+            pacing: Pacing::ByController,
             challenge: ChallengeConfig {
                 burst: 5,
                 interval: ms(500),

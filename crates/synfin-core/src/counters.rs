@@ -173,6 +173,26 @@ mib! {
     timeouts = "TcpExt" "TCPTimeouts",
     /// Fast retransmissions.
     fast_retrans = "TcpExt" "TCPFastRetrans",
+    /// Recoveries that SACK began.
+    sack_recovery = "TcpExt" "TCPSackRecovery",
+    /// Recoveries that duplicate acknowledgements without SACK began.
+    reno_recovery = "TcpExt" "TCPRenoRecovery",
+    /// Retransmissions found lost.
+    lost_retransmit = "TcpExt" "TCPLostRetransmit",
+    /// Tail loss probes sent.
+    loss_probes = "TcpExt" "TCPLossProbes",
+    /// Losses that a tail loss probe repaired.
+    loss_probe_recovery = "TcpExt" "TCPLossProbeRecovery",
+    /// Timeouts found spurious by F-RTO.
+    spurious_rtos = "TcpExt" "TCPSpuriousRTOs",
+    /// Reductions undone after D-SACK.
+    dsack_undo = "TcpExt" "TCPDSACKUndo",
+    /// Reductions undone by other signs.
+    full_undo = "TcpExt" "TCPFullUndo",
+    /// Peers that threw away what they had reported.
+    sack_reneging = "TcpExt" "TCPSACKReneging",
+    /// D-SACK blocks received.
+    dsack_received = "TcpExt" "TCPDSACKRecv",
     /// SYNs dropped because the accept queue was full.
     listen_overflows = "TcpExt" "ListenOverflows",
     /// SYNs dropped at listeners for any reason.

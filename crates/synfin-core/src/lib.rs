@@ -55,8 +55,8 @@ pub use synfin_wire as wire;
 pub use buffer::Slices;
 pub use config::{
     AckConfig, ChallengeConfig, ConfigError, FastOpenConfig, KeepAlive, Limits, OptionConfig,
-    Patience, Profile, RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
-    UserTimeoutLimits,
+    Pacing, Patience, Profile, RecoveryConfig, RtoConfig, SocketOptions, StackConfig, TcpConfig,
+    UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -75,12 +75,15 @@ pub use stack::{
 };
 pub use state::{Cause, IllegalTransition, State};
 pub use synfin_wire::{Flags, FourTuple, SeqNum};
-pub use tcp::congestion::CongestionControl;
+pub use tcp::congestion::{
+    AckSample, CongestionControl, CongestionEvent, CongestionKind, ControllerFactory, Controllers,
+    LostSample, Metrics, Phase, RateSample, SentSample,
+};
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
     AckReason, FastOpenEvent, FlowId, LossSign, RecoveryEvent, ResetReason, Role, SegmentRecord,
-    SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UserCall,
+    SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign, UserCall,
 };

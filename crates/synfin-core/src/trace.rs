@@ -213,6 +213,12 @@ pub enum LossSign {
     FastRetransmit,
     /// A partial acknowledgement in fast recovery (RFC 6582).
     PartialAck,
+    /// A segment sent later was delivered (RFC 8985 section 6).
+    Rack,
+    /// Enough was reported above it by SACK (RFC 6675 section 4).
+    Sack,
+    /// Not known to be lost: a tail loss probe (RFC 8985 section 7).
+    TailLossProbe,
     /// The peer repeated its SYN, so it has not seen our answer.
     RepeatedSyn,
     /// A smaller path MTU made the segment too big.
@@ -284,6 +290,10 @@ pub enum ResetReason {
 pub enum TimerKind {
     /// RFC 6298.
     Retransmit,
+    /// Tail loss probe (RFC 8985 section 7).
+    LossProbe,
+    /// The reordering window (RFC 8985 section 6).
+    Reordering,
     /// Zero-window probing.
     Persist,
     /// RFC 1122 section 4.2.3.2.
@@ -312,6 +322,22 @@ pub enum RecoveryEvent {
     Left,
     /// The retransmission timer fired: slow start from one segment.
     Timeout,
+    /// A tail loss probe repaired a loss: the window is reduced (RFC 8985 section 7.4.2).
+    ProbeRepaired,
+    /// The reduction was needless, and is taken back.
+    Undone(UndoSign),
+}
+
+/// How a needless reduction was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UndoSign {
+    /// The echoed timestamp is older than the retransmission (RFC 3522).
+    Timestamp,
+    /// D-SACK reports every retransmission as a duplicate (RFC 3708).
+    DuplicateSack,
+    /// What was sent before the timeout was acknowledged (RFC 5682).
+    Frto,
 }
 
 /// What Fast Open did, and why (RFC 7413 section 4).
@@ -456,6 +482,8 @@ impl fmt::Display for TimerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Retransmit => "retransmission",
+            Self::LossProbe => "tail loss probe",
+            Self::Reordering => "reordering",
             Self::Persist => "persist",
             Self::DelayedAck => "delayed ACK",
             Self::Pacing => "pacing",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use synfin_core::{
     AckReason, FastOpenEvent, Flags, Instant, LossSign, RecoveryEvent, ResetReason, SegmentRecord,
-    SendReason, TimerKind, TraceEvent, TraceRecord, UserCall,
+    SendReason, TimerKind, TraceEvent, TraceRecord, UndoSign, UserCall,
 };
 
 /// Why a segment was sent.
@@ -30,6 +30,9 @@ pub(crate) const fn loss_sign(sign: LossSign) -> &'static str {
         LossSign::Rto => "RTO",
         LossSign::FastRetransmit => "fast retransmit",
         LossSign::PartialAck => "partial ACK",
+        LossSign::Rack => "RACK",
+        LossSign::Sack => "SACK",
+        LossSign::TailLossProbe => "tail loss probe",
         LossSign::RepeatedSyn => "repeated SYN",
         LossSign::PathMtu => "path MTU",
         LossSign::FastOpenRefused => "Fast Open refused",
@@ -240,6 +243,13 @@ pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
         RecoveryEvent::Entered => "fast recovery entered",
         RecoveryEvent::Left => "fast recovery left",
         RecoveryEvent::Timeout => "slow start after timeout",
+        RecoveryEvent::ProbeRepaired => "the probe repaired a loss",
+        RecoveryEvent::Undone(sign) => match sign {
+            UndoSign::Timestamp => "undone: the echoed timestamp is of the original",
+            UndoSign::DuplicateSack => "undone: D-SACK reports all retransmissions",
+            UndoSign::Frto => "undone: F-RTO found the timeout spurious",
+            _ => "undone",
+        },
         _ => "recovery",
     }
 }
@@ -261,6 +271,7 @@ fn user_call(call: UserCall) -> String {
 pub(crate) fn timer(kind: TimerKind) -> String {
     match kind {
         TimerKind::Retransmit => "RTO".to_owned(),
+        TimerKind::LossProbe => "PTO".to_owned(),
         other => other.to_string(),
     }
 }

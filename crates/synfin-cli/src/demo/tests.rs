@@ -125,7 +125,7 @@ fn losses_are_repaired() {
         ("lost-fin", 1, 1),
         ("lost-last-ack", 1, 1),
         ("fast-retransmit", 1, 1),
-        ("rto", 2, 2),
+        ("rto", 3, 3),
         ("out-of-order", 0, 0),
     ] {
         let summary = summary(&play(scene).1);
@@ -138,9 +138,10 @@ fn losses_are_repaired() {
 #[test]
 fn what_the_name_says_is_seen() {
     for (scene, words) in [
-        ("lost-last-ack", "again, RTO"),
+        ("lost-last-ack", "again, TLP"),
+        ("rto", "again, RTO"),
         ("old-duplicate-syn", "RST seq=1"),
-        ("fast-retransmit", "again, 3 dup ACKs"),
+        ("fast-retransmit", "again, RACK"),
         ("zero-window", "window probe"),
         ("out-of-order", "late"),
         ("keep-alive", "keep-alive probe"),

@@ -244,7 +244,13 @@ impl fmt::Display for Summary {
         let plural = if self.requests == 1 { "" } else { "s" };
         write!(f, "{}  {} request{plural}", self.peer, self.requests)?;
         if let Some(info) = &self.info {
-            let (received, sent) = (info.octets_received, info.octets_sent);
+            // What is still queued leaves before the FIN, when the stream is dropped already.
+            let queued = if info.close_reason.is_none() {
+                info.unsent
+            } else {
+                0
+            };
+            let (received, sent) = (info.octets_received, info.octets_sent + u64::from(queued));
             write!(f, ", {received} octets in, {sent} out")?;
             write!(f, ", {} segments sent again", info.retransmissions)?;
             write!(f, ", {}", ended(info))?;

@@ -17,7 +17,6 @@ use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
 use crate::tcp::reset::{self, ChallengeLimiter};
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, segment_arrives};
-use crate::tcp::send::half::SentSegment;
 use crate::tcp::time_wait;
 use crate::time::Tick;
 use crate::trace::{AckReason, ResetReason, Role, SendReason, TimerKind, TraceEvent};
@@ -306,19 +305,11 @@ impl Stack {
         let options = self.listeners.get(entry.listener.0)?.options.socket;
         let mut c = Connection::passive(entry, &self.cx, options);
         c.cold.listener = listener;
-        let sent = SentSegment {
-            seq: entry.iss,
-            len: 1,
-            sent_at: entry.sent_at,
-            copies: entry.copies,
-            sacked: false,
-            lost: None,
-        };
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;
-            let active = c.active();
-            active.send.sent.push_back(sent);
-            active.send.in_flight = 1;
+            c.active()
+                .send
+                .on_syn_ack_sent(entry.iss, entry.sent_at, entry.copies);
         }
         let conn = self.tables.conns.insert(c).ok()?;
         let entry = self.tables.half_open.remove(id).expect("looked up above");

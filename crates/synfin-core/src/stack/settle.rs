@@ -283,7 +283,7 @@ fn may_transmit(c: &Connection) -> bool {
     let Some(active) = &c.active else {
         return false;
     };
-    if active.recv.dup_acks_owed > 0 {
+    if active.recv.dup_acks_owed > 0 || active.recovery.tlp.due {
         return true;
     }
     if !c.state.is_synchronized() && !fast_open::may_send_early(c) {

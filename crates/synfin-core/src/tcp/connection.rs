@@ -17,10 +17,10 @@ use crate::ip::address::AddrId;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::state::{Cause, State};
-use crate::tcp::congestion::{Congestion, initial_window};
+use crate::tcp::congestion::{Congestion, NewReno, initial_window};
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::recovery::Recovery;
+use crate::tcp::recovery::{Recovery, delivery, rack};
 use crate::tcp::recv::half::RecvHalf;
 use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
@@ -292,6 +292,7 @@ pub(crate) struct Cold {
     pub(crate) options: Option<Box<Settings>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
+    pub(crate) reordering: rack::Reordering,
     pub(crate) iss: SeqNum,
     pub(crate) irs: SeqNum,
     pub(crate) max_snd_wnd: u32,
@@ -343,6 +344,19 @@ pub(crate) struct Stats {
     pub(crate) segments_sent: u32,
     pub(crate) segments_received: u32,
     pub(crate) retransmissions: u32,
+    /// Octets of sequence space that the peer has, by number or SACK.
+    pub(crate) octets_delivered: u64,
+    /// Octets found lost.
+    pub(crate) octets_lost: u64,
+}
+
+impl Stats {
+    pub(crate) fn totals(&self) -> delivery::Totals {
+        delivery::Totals {
+            delivered: self.octets_delivered,
+            lost: self.octets_lost,
+        }
+    }
 }
 
 /// What exists only while the connection is at work.
@@ -365,6 +379,7 @@ pub(crate) struct Deadlines {
     pub(crate) persist: Option<Instant>,
     pub(crate) delayed_ack: Option<Instant>,
     pub(crate) user_timeout: Option<Instant>,
+    pub(crate) pacing: Option<Instant>,
 }
 
 impl Deadlines {
@@ -374,6 +389,7 @@ impl Deadlines {
             self.persist,
             self.delayed_ack,
             self.user_timeout,
+            self.pacing,
         ]
         .into_iter()
         .flatten()
@@ -436,8 +452,9 @@ impl Connection {
                 options: opening
                     .socket
                     .map(|options| Box::new(Settings::new(options))),
-                congestion: Congestion::new(0),
+                congestion: Congestion::NewReno(NewReno::new(0)),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
+                reordering: rack::Reordering::default(),
                 iss,
                 irs: zero,
                 max_snd_wnd: 0,
@@ -466,8 +483,7 @@ impl Connection {
             },
         };
         c.cold.peer_mss = c.effective_peer_mss(None);
-        let mss = c.update_mss();
-        c.cold.congestion = Congestion::new(initial_window(cx.config.tcp.initial_window, mss));
+        c.start_congestion_control(cx);
         c
     }
 
@@ -517,9 +533,29 @@ impl Connection {
             self.marks.set(Marks::SACK);
         }
         self.cold.peer_mss = self.effective_peer_mss(Some(entry.peer_mss));
+        self.start_congestion_control(cx);
+    }
+
+    /// A fresh controller, for what is known of the segment size by now.
+    pub(crate) fn start_congestion_control(&mut self, cx: &Context) {
         let mss = self.update_mss();
-        let segments = cx.config.tcp.initial_window;
-        self.cold.congestion = Congestion::new(initial_window(segments, mss));
+        let window = initial_window(cx.config.tcp.initial_window, mss);
+        let name = self.congestion_name(cx);
+        self.cold.congestion = cx.config.controllers.make(name, window, mss);
+    }
+
+    fn congestion_name(&self, cx: &Context) -> &'static str {
+        let own = self.options(&cx.config).congestion;
+        own.unwrap_or(cx.config.tcp.congestion)
+    }
+
+    /// The window that holds now: the controller's, or the one that recovery has set.
+    pub(crate) fn congestion_window(&self) -> u32 {
+        let set = self
+            .active
+            .as_ref()
+            .and_then(|active| active.recovery.window);
+        set.unwrap_or_else(|| self.cold.congestion.cwnd())
     }
 
     /// The active part, made on first need.
@@ -648,7 +684,7 @@ impl Connection {
     /// Tells the trace where the congestion window stands.
     pub(crate) fn trace_congestion(&self, cx: &mut Context) {
         let event = TraceEvent::Congestion {
-            cwnd: self.cold.congestion.cwnd(),
+            cwnd: self.congestion_window(),
             ssthresh: self.cold.congestion.ssthresh(),
             flight_size: self.snd.una.distance_to(self.snd.nxt),
         };

@@ -60,6 +60,7 @@ pub(crate) fn lower_path_mtu(c: &mut Connection, cx: &mut Context, path_mtu: u16
     for place in 0..active.send.sent.len() {
         if active.send.sent[place].len > mss {
             active.send.mark_lost(place, LossSign::PathMtu);
+            active.recovery.force_first = true;
         }
     }
     if cx.tracer.is_on() {

@@ -118,7 +118,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         sack: c.marks.has(Marks::SACK),
         eff_snd_mss: c.eff_snd_mss,
         path_mtu: c.cold.path_mtu,
-        cwnd: c.cold.congestion.cwnd(),
+        cwnd: c.congestion_window(),
         ssthresh: c.cold.congestion.ssthresh(),
         in_flight: active.map_or(0, |active| active.send.in_flight),
         srtt_us: c.cold.rtt.srtt_us,

@@ -51,7 +51,7 @@ fn check_flight(c: &Connection) {
     let Some(active) = &c.active else { return };
     let send = &active.send;
     let mut next = c.snd.una;
-    let (mut in_flight, mut lost) = (0, 0);
+    let (mut in_flight, mut lost, mut sacked, mut sacked_octets) = (0, 0, 0, 0);
     for segment in &send.sent {
         assert_eq!(
             segment.seq, next,
@@ -59,6 +59,12 @@ fn check_flight(c: &Connection) {
         );
         next = segment.end();
         lost += u32::from(segment.lost.is_some());
+        assert!(
+            !segment.sacked || segment.lost.is_none(),
+            "INV-7: delivered and lost at once"
+        );
+        sacked += u32::from(segment.sacked);
+        sacked_octets += if segment.sacked { segment.len } else { 0 };
         if segment.lost.is_none() && !segment.sacked {
             in_flight += segment.len;
         }
@@ -68,6 +74,11 @@ fn check_flight(c: &Connection) {
     }
     assert_eq!(in_flight, send.in_flight, "INV-7: octets in flight");
     assert_eq!(lost, send.lost, "INV-7: segments marked lost");
+    assert_eq!(sacked, send.sacked, "INV-7: segments reported by SACK");
+    assert_eq!(
+        sacked_octets, send.sacked_octets,
+        "INV-7: octets reported by SACK"
+    );
 }
 
 fn check_timers(c: &Connection) {

@@ -112,8 +112,5 @@ pub(crate) fn negotiate(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         c.marks.set(Marks::SACK);
     }
     c.cold.peer_mss = c.effective_peer_mss(options.mss);
-    let initial = c.update_mss();
-    c.cold.congestion = crate::tcp::congestion::Congestion::new(
-        crate::tcp::congestion::initial_window(cx.config.tcp.initial_window, initial),
-    );
+    c.start_congestion_control(cx);
 }

@@ -6,7 +6,7 @@ use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::delayed_ack;
 use crate::tcp::reset::reset_connection;
-use crate::tcp::send::{keep_alive, persist};
+use crate::tcp::send::{keep_alive, pacing, persist};
 use crate::time::Instant;
 use crate::trace::{ResetReason, TimerKind, TraceEvent};
 
@@ -27,7 +27,10 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
         on_leave_expiry(c, cx);
     }
     if due(deadlines.retransmit) && !c.marks.has(Marks::OFF_WIRE) {
-        rto::on_expiry(c, cx);
+        rto::on_deadline(c, cx);
+    }
+    if due(deadlines.pacing) {
+        pacing::on_expiry(c);
     }
     if due(deadlines.persist) && !c.marks.has(Marks::OFF_WIRE) {
         persist::on_expiry(c, cx);

@@ -5,7 +5,9 @@ mod support;
 
 mod after_close;
 mod closing;
+mod edges;
 mod opening;
+mod promises;
 mod silence;
 mod streams;
 mod time_wait;

@@ -108,7 +108,7 @@ pub(crate) struct Peer {
     /// The last packet that the stack emitted.
     pub(crate) last_packet: Vec<u8>,
     started: Instant,
-    pub(super) stack_shift: u8,
+    pub(crate) stack_shift: u8,
     pub(super) last_ts: u32,
 }
 

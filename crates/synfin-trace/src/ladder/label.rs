@@ -121,6 +121,7 @@ fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
 fn sign(by: LossSign) -> &'static str {
     match by {
         LossSign::FastRetransmit => "3 dup ACKs",
+        LossSign::TailLossProbe => "TLP",
         other => words::loss_sign(other),
     }
 }
