@@ -103,6 +103,8 @@ pub struct TcpConfig {
     pub challenge: ChallengeConfig,
     /// Text on the SYN (RFC 7413).
     pub fast_open: FastOpenConfig,
+    /// What the user timeout option may lead to (RFC 5482).
+    pub user_timeout: UserTimeoutLimits,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
 }
@@ -219,6 +221,24 @@ impl Default for FastOpenConfig {
     }
 }
 
+/// Bounds of an adopted user timeout (RFC 5482 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserTimeoutLimits {
+    /// `L_LIMIT`, at least 100 s; a longer retransmission timeout takes its place. 100 s.
+    pub lower: Duration,
+    /// `U_LIMIT`. 1 h.
+    pub upper: Duration,
+}
+
+impl Default for UserTimeoutLimits {
+    fn default() -> Self {
+        Self {
+            lower: Duration::from_secs(100),
+            upper: Duration::from_secs(3600),
+        }
+    }
+}
+
 /// What a connection starts with and can change for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -228,6 +248,13 @@ pub struct SocketOptions {
     pub keep_alive: Option<KeepAlive>,
     /// RFC 9293 section 3.8.3.
     pub user_timeout: UserTimeout,
+    /// Advertised to the peer by the user timeout option (RFC 5482), at least 1 s; off unless
+    /// set. With [`UserTimeout::ByRetries`] the longer of this and what the peer advertises is
+    /// adopted, within [`TcpConfig::user_timeout`]; otherwise the peer's is reported only.
+    pub advertised_timeout: Option<Duration>,
+    /// ICMP errors that do not end the connection are told by an event (9293-SHLD-20); where it is
+    /// off, [`Conn::soft_error`](crate::Conn::soft_error) still knows the last one.
+    pub soft_errors: bool,
     /// Octets that may wait to be sent or acknowledged.
     pub send_buffer: u32,
     /// Octets that may wait to be read; the receive window.
@@ -248,6 +275,8 @@ impl Default for SocketOptions {
             nodelay: false,
             keep_alive: None,
             user_timeout: UserTimeout::ByRetries,
+            advertised_timeout: None,
+            soft_errors: true,
             send_buffer: 256 * 1024,
             recv_buffer: 256 * 1024,
             ttl: 64,
@@ -267,6 +296,9 @@ pub struct KeepAlive {
     pub interval: Duration,
     /// Unanswered probes that end the connection. 9.
     pub count: u8,
+    /// Probes carry an octet that the peer has had already, for peers that answer nothing that is
+    /// empty (9293-MAY-6). Off.
+    pub octet: bool,
 }
 
 impl Default for KeepAlive {
@@ -275,6 +307,7 @@ impl Default for KeepAlive {
             idle: Duration::from_secs(7200),
             interval: Duration::from_secs(75),
             count: 9,
+            octet: false,
         }
     }
 }
@@ -397,6 +430,7 @@ impl TcpConfig {
                 interval: ms(500),
             },
             fast_open: FastOpenConfig::default(),
+            user_timeout: UserTimeoutLimits::default(),
             ignore_rst_in_time_wait: server,
         }
     }
@@ -430,6 +464,15 @@ impl TcpConfig {
             self.fast_open.key_lifetime >= s(1),
             "fast_open.key_lifetime must be at least 1 s",
         )?;
+        // covers: 5482-2
+        ensure(
+            self.user_timeout.lower >= s(100),
+            "user_timeout.lower must be at least 100 s",
+        )?;
+        ensure(
+            self.user_timeout.lower <= self.user_timeout.upper,
+            "user_timeout.lower exceeds user_timeout.upper",
+        )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
     }
 }
@@ -439,6 +482,12 @@ impl SocketOptions {
     pub fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.ttl > 0, "ttl must not be 0")?;
         ensure(self.tos & 3 == 0, "tos must leave the ECN bits 0")?;
+        // covers: 5482-4
+        ensure(
+            self.advertised_timeout
+                .is_none_or(|timeout| timeout >= Duration::from_secs(1)),
+            "advertised_timeout below 1 s",
+        )?;
         ensure(
             self.send_buffer >= 2048,
             "send_buffer must be at least 2048",

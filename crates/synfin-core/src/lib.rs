@@ -56,7 +56,7 @@ pub use buffer::Slices;
 pub use config::{
     AckConfig, ChallengeConfig, ConfigError, FastOpenConfig, KeepAlive, Limits, OptionConfig,
     Pacing, Patience, Profile, RecoveryConfig, RtoConfig, SocketOptions, StackConfig, TcpConfig,
-    UserTimeout,
+    UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{

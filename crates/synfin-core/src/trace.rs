@@ -170,6 +170,8 @@ pub struct SegmentRecord {
     pub sack_permitted: bool,
     /// Timestamps option.
     pub timestamps: Option<Timestamps>,
+    /// Octets of the Fast Open cookie; 0 asks for one.
+    pub cookie_len: Option<u8>,
     /// SACK option.
     pub sack: SackBlocks,
 }
@@ -252,6 +254,8 @@ pub enum AckReason {
     WindowUpdate,
     /// RFC 5961: the peer shall prove that it means it.
     Challenge,
+    /// The peer is to hear our user timeout (RFC 5482).
+    UserTimeout,
     /// The answer of TIME-WAIT to a repeated FIN or old text.
     TimeWait,
 }
@@ -380,6 +384,8 @@ pub enum UserCall {
     Open,
     /// SEND of so many octets.
     Send(u32),
+    /// What the SEND before took is urgent.
+    Urgent,
     /// RECEIVE that took so many octets.
     Receive(u32),
     /// The end of the sending half.

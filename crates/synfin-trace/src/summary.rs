@@ -122,15 +122,19 @@ fn octets(conversation: &Conversation<'_>, receiver: Lifeline) -> u64 {
         .filter(|step| step.from != receiver && step.packet.arrived().is_some());
     // One conversation may hold several connections: a SYN begins a new count.
     let (mut total, mut highest) = (0u64, None::<synfin_core::SeqNum>);
+    let mut iss = None;
     for step in arrived {
         let segment = &step.segment;
+        let mut start = segment.seq;
         if segment.flags.contains(Flags::SYN) {
-            highest = Some(segment.seq + 1);
-            continue;
+            start += 1;
+            if iss.replace(segment.seq) != Some(segment.seq) {
+                highest = Some(start);
+            }
         }
-        let end = segment.seq + segment.text_len;
+        let end = start + segment.text_len;
         if let Some(from) = highest.filter(|from| end.after(*from)) {
-            let new = from.max(segment.seq).distance_to(end);
+            let new = from.max(start).distance_to(end);
             total += u64::from(new);
             highest = Some(end);
         }

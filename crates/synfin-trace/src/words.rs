@@ -72,6 +72,7 @@ pub(crate) const fn ack_reason(reason: AckReason) -> &'static str {
         AckReason::Duplicate => "nothing new",
         AckReason::Unacceptable => "segment outside the window",
         AckReason::Fin => "FIN taken",
+        AckReason::UserTimeout => "user timeout",
         AckReason::WindowUpdate => "window update",
         AckReason::Challenge => "challenge ACK",
         AckReason::TimeWait => "TIME-WAIT answers",
@@ -163,6 +164,11 @@ pub(crate) fn options(
     if let Some(shift) = segment.window_scale {
         parts.push(format!("ws {shift}"));
     }
+    match segment.cookie_len {
+        None => {}
+        Some(0) => parts.push("cookie requested".to_owned()),
+        Some(len) => parts.push(format!("cookie of {len} octets")),
+    }
     for block in segment.sack.iter() {
         let (left, right) = (relative(block.left), relative(block.right));
         parts.push(format!("sack {left}:{right}"));
@@ -251,6 +257,7 @@ pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
 fn user_call(call: UserCall) -> String {
     match call {
         UserCall::Open => "OPEN".to_owned(),
+        UserCall::Urgent => "URGENT".to_owned(),
         UserCall::Send(len) => format!("SEND {len}"),
         UserCall::Receive(len) => format!("RECEIVE {len}"),
         UserCall::Shutdown => "SHUTDOWN".to_owned(),

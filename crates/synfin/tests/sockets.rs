@@ -352,6 +352,7 @@ async fn a_peer_that_vanished_is_missed() {
             idle: Duration::from_secs(60),
             interval: Duration::from_secs(10),
             count: 3,
+            octet: false,
         }))
         .unwrap();
     let begun = Instant::now();

@@ -163,6 +163,39 @@ fn what_the_name_says_is_seen() {
     );
 }
 
+/// The answer to the second request is there a round trip earlier.
+/// covers: 7413-3, 7413-7
+#[test]
+fn fast_open_saves_a_round_trip() {
+    let (scene, timeline) = play("fast-open");
+    let connections = Conversation::all(&timeline);
+    assert_eq!(connections.len(), 2);
+    let answered: Vec<f64> = connections
+        .iter()
+        .map(|connection| {
+            let start = connection.steps[0].packet.sent;
+            let answer = connection.steps.iter().find_map(|step| {
+                let from_server = step.from != connection.steps[0].from;
+                let arrived = step.packet.arrived().filter(|_| from_server);
+                arrived.filter(|_| step.segment.text_len > 0)
+            });
+            let answer = answer.expect("an answer");
+            answer.saturating_duration_since(start).as_secs_f64() * 1e3
+        })
+        .collect();
+    let saved = answered[0] - answered[1];
+    assert!((saved - scene.rtt_ms).abs() < 1.0, "{answered:?}");
+    let text = text("fast-open");
+    for words in [
+        "SYN seq=0 cookie?",
+        "SYN 1:33 (32) cookie",
+        "SYN,ACK seq=0 ack=33",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    assert_eq!(text.matches("32 B from client").count(), 2, "{text}");
+}
+
 /// covers: INV-13
 #[test]
 fn every_scene_gives_the_same_bytes_twice() {

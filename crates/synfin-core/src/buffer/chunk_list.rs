@@ -191,6 +191,13 @@ pub struct Slices<'a> {
 }
 
 impl<'a> Slices<'a> {
+    /// One piece.
+    pub(crate) fn of(piece: &'a [u8]) -> Self {
+        let mut slices = Self::default();
+        slices.push(piece);
+        slices
+    }
+
     fn push(&mut self, piece: &'a [u8]) -> bool {
         let Some(slot) = self.pieces.get_mut(self.count) else {
             return false;

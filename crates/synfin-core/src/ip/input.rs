@@ -18,6 +18,8 @@ pub(crate) struct Packet {
     pub(crate) payload_start: usize,
     pub(crate) payload_len: usize,
     pub(crate) ttl: u8,
+    /// Type of service, traffic class.
+    pub(crate) tos: u8,
 }
 
 /// Why a packet was not taken, and what its sender is to be told.
@@ -76,6 +78,7 @@ fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
         payload_start: usize::from(header.header_len),
         payload_len: header.payload(frame).len(),
         ttl: header.ttl,
+        tos: header.tos,
     })
 }
 
@@ -114,6 +117,7 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
         payload_start: upper.offset,
         payload_len: whole.len().saturating_sub(upper.offset),
         ttl: header.hop_limit,
+        tos: header.traffic_class,
     })
 }
 

@@ -23,10 +23,11 @@ use crate::tcp::fast_open;
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
+use crate::tcp::recv::urgent;
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
-use crate::tcp::send::keep_alive;
 use crate::tcp::user_calls::{self, Shutdown};
+use crate::tcp::user_timeout;
 use crate::time::Instant;
 use crate::trace::{FlowId, ResetReason, Role, TraceEvent, UserCall};
 
@@ -539,6 +540,9 @@ fn hand_over(c: &mut Connection, cx: &mut Context) {
     if readable || user_calls::end_of_reading(c) != Ok(RecvOutcome::WouldBlock) {
         c.raise_readable();
     }
+    if urgent::remaining(c).is_some() {
+        c.raise(Events::URGENT);
+    }
     if c.marks.has(Marks::PEER_FIN) {
         c.raise(Events::PEER_FINISHED);
     }
@@ -649,6 +653,13 @@ impl Conn<'_> {
             .map_or(0, |active| active.recv.queue.len())
     }
 
+    /// Octets from the next one that [`ConnMut::recv`] gives to the end of the peer's urgent text,
+    /// those included that have not arrived; `None` when no urgent text is left to read.
+    /// covers: 9293-MUST-33
+    pub fn urgent_bytes(&self) -> Option<u32> {
+        urgent::remaining(self.c)
+    }
+
     /// `recv` would not block: text, end of stream or an error is there.
     pub fn is_readable(&self) -> bool {
         self.readable_bytes() > 0
@@ -673,9 +684,9 @@ impl Conn<'_> {
             || (self.c.unsent() == 0 && !self.c.fin_waits() && self.c.snd.una == self.c.snd.nxt)
     }
 
-    /// The options of this connection.
+    /// The options of this connection, as the application has set them.
     pub fn options(&self) -> SocketOptions {
-        *self.c.options(&self.cx.config)
+        *self.c.asked_options(&self.cx.config)
     }
 
     /// Copies what could be read without taking it.
@@ -708,7 +719,8 @@ impl ConnMut<'_> {
             .expect("a ConnMut exists only for a live handle")
     }
 
-    /// SEND: queues as much of `data` as there is room for. In SYN-SENT and SYN-RECEIVED it waits
+    /// SEND: queues as much of `data` as there is room for, its slices as one write. Nothing waits
+    /// for a push, and nothing that was queued is taken back. In SYN-SENT and SYN-RECEIVED it waits
     /// until the connection is established.
     ///
     /// # Errors
@@ -716,6 +728,22 @@ impl ConnMut<'_> {
     pub fn send(&mut self, data: &[&[u8]]) -> Result<SendOutcome, SendError> {
         self.stack
             .with(self.id, |c, cx| user_calls::send(c, cx, data))
+    }
+
+    /// SEND with the urgent flag: as [`send`](Self::send), and the peer is told that its
+    /// application should read quickly up to the end of what was queued. The octets stay in the
+    /// stream; nothing overtakes. After a partial [`SendOutcome::Queued`] send the rest the same
+    /// way: the mark moves on.
+    ///
+    /// **Not for new applications** (RFC 9293 section 3.8.5): middleboxes clear the pointer, and
+    /// many peers take its last octet out of the stream. Only for protocols that cannot do
+    /// without, such as Telnet. covers: 9293-MUST-30, 9293-SHLD-13
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_urgent(&mut self, data: &[&[u8]]) -> Result<SendOutcome, SendError> {
+        self.stack
+            .with(self.id, |c, cx| user_calls::send_urgent(c, cx, data))
     }
 
     /// RECEIVE: text in order, until the end of stream or the error that ended the connection.
@@ -756,12 +784,7 @@ impl ConnMut<'_> {
     pub fn set_options(&mut self, options: SocketOptions) -> Result<(), ConfigError> {
         options.validate()?;
         self.stack.with(self.id, |c, cx| {
-            let was = *c.options(&cx.config);
-            let default = options == cx.config.socket;
-            c.cold.options = (!default).then(|| alloc::boxed::Box::new(options));
-            if was.keep_alive != options.keep_alive {
-                keep_alive::rearm(c, cx);
-            }
+            user_timeout::set_options(c, cx, options);
             if options.user_timeout == UserTimeout::Never {
                 if let Some(active) = &mut c.active {
                     active.recovery.timeouts = 0;

@@ -7,7 +7,7 @@ use crate::slab::SlotId;
 use crate::stack::Stack;
 use crate::tcp::connection::Marks;
 use crate::tcp::fast_open::{self, Opening, Standing};
-use crate::tcp::recv::text;
+use crate::tcp::recv::{text, urgent};
 use crate::tcp::segment::Arrival;
 use crate::tcp::segment_arrives::Origin;
 use crate::trace::{FastOpenEvent, TraceEvent};
@@ -99,6 +99,7 @@ impl Stack {
         if end.after(c.rcv.edge) {
             arrival.trim_right(c.rcv.edge.distance_to(end));
         }
+        urgent::on_arrival(c, &arrival.seg);
         if arrival.seg.text_len > 0 {
             text::take(c, &mut self.cx, arrival);
         }

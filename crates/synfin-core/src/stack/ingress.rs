@@ -167,7 +167,8 @@ impl Stack {
                     None
                 };
                 let origin = Origin { tuple, device };
-                self.deliver_segment(origin, Arrival { seg, text }, packet.ttl);
+                let tos = packet.tos;
+                self.deliver_segment(origin, Arrival { seg, text, tos }, packet.ttl);
             }
             Err(reason) => {
                 self.cx.counters.in_errs += 1;

@@ -22,10 +22,11 @@ use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::{Recovery, delivery, rack};
 use crate::tcp::recv::half::RecvHalf;
-use crate::tcp::recv::window as recv_window;
+use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer};
 
@@ -212,8 +213,8 @@ bits! {
         WAS_ESTABLISHED = 26,
         /// The flow table no longer points here.
         DETACHED = 27,
-        /// The third segment of the handshake goes by itself, as peers expect it, also when the
-        /// application has text for it by now.
+        /// An acknowledgement goes by itself, before any text: the third segment of the handshake,
+        /// as peers expect it, or one that carries the user timeout option.
         HANDSHAKE_ACK = 28,
         /// Text left with our first SYN (RFC 7413).
         SYN_TEXT = 29,
@@ -288,7 +289,7 @@ impl Shifts {
 // tidy: allow(struct-fields): one flat record, so that its size can be read off
 pub(crate) struct Cold {
     pub(crate) remote_v6: Option<Ipv6Addr>,
-    pub(crate) options: Option<Box<SocketOptions>>,
+    pub(crate) options: Option<Box<Settings>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
     pub(crate) reordering: rack::Reordering,
@@ -313,6 +314,8 @@ pub(crate) struct Cold {
     pub(crate) counted: State,
     pub(crate) device: DeviceId,
     pub(crate) quick_acks: u8,
+    /// Type of service or traffic class of the last segment in the window.
+    pub(crate) received_tos: u8,
     pub(crate) peer_mss: u16,
     pub(crate) own_mss: u16,
     pub(crate) rcv_mss: u16,
@@ -363,6 +366,8 @@ pub(crate) struct Active {
     pub(crate) recv: RecvHalf,
     pub(crate) recovery: Recovery,
     pub(crate) deadlines: Deadlines,
+    /// `SND.UP`, until it is acknowledged.
+    pub(crate) urgent: Option<SeqNum>,
     /// Until the handshake is over.
     pub(crate) fast_open: Option<Box<fast_open::Opening>>,
 }
@@ -444,7 +449,9 @@ impl Connection {
             active: None,
             cold: Cold {
                 remote_v6: opening.remote_v6,
-                options: opening.socket.map(Box::new),
+                options: opening
+                    .socket
+                    .map(|options| Box::new(Settings::new(options))),
                 congestion: Congestion::NewReno(NewReno::new(0)),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
                 reordering: rack::Reordering::default(),
@@ -467,6 +474,7 @@ impl Connection {
                 reset_reason: ResetReason::Abort,
                 counted: State::Closed,
                 device: opening.device,
+                received_tos: 0,
                 quick_acks: cx.config.tcp.ack.quick,
                 peer_mss: 0,
                 own_mss: opening.own_mss,
@@ -565,8 +573,16 @@ impl Connection {
         }
     }
 
+    /// The options that are in effect.
     pub(crate) fn options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
-        self.cold.options.as_deref().unwrap_or(&config.socket)
+        let own = self.cold.options.as_ref();
+        own.map_or(&config.socket, |settings| settings.in_effect())
+    }
+
+    /// The options as the application has set them, without what the peer's user timeout changes.
+    pub(crate) fn asked_options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
+        let own = self.cold.options.as_ref();
+        own.map_or(&config.socket, |settings| settings.asked())
     }
 
     pub(crate) fn remote_ip(&self) -> IpAddr {
@@ -747,6 +763,7 @@ impl Connection {
             active.recovery = Recovery::default();
             active.deadlines = Deadlines::default();
         }
+        urgent::on_last_text(self);
         if cx.tracer.is_on() {
             cx.trace(self.cold.flow, TraceEvent::Closed(why));
         }

@@ -237,7 +237,13 @@ pub(crate) fn may_send_early(c: &Connection) -> bool {
 }
 
 /// The listener at which this connection is to be counted off, told once.
-/// covers: 7413-11
+///
+/// A RST gives the place back at once. RFC 7413 section 5.1 would rather hold it until the
+/// SYN,ACK would have timed out: a host that shows its own good cookie under the address of
+/// another one, which answers the SYN,ACK by RST, makes more children than the limit says. But
+/// a cookie is good for the address it was given to only, so that this takes a host that sees
+/// what is sent to that address, and a child that is gone holds no memory. What would be held is
+/// the places of honest clients that gave up. covers: 7413-11
 pub(crate) fn take_ended_child(c: &mut Connection) -> Option<ListenerId> {
     if c.state == State::SynReceived && !c.marks.has(Marks::OFF_WIRE) {
         return None;

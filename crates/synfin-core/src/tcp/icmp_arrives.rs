@@ -37,10 +37,12 @@ fn is_opening(c: &Connection) -> bool {
     matches!(c.state, State::SynSent | State::SynReceived)
 }
 
-/// covers: 9293-MUST-47, 9293-SHLD-25
+/// covers: 9293-MUST-47, 9293-SHLD-20, 9293-SHLD-25
 fn report(c: &mut Connection, cx: &mut Context, error: SoftError) {
     c.cold.soft_error = Some(error);
-    c.raise(Events::SOFT_ERROR);
+    if c.options(&cx.config).soft_errors {
+        c.raise(Events::SOFT_ERROR);
+    }
     if cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Soft(error));
     }

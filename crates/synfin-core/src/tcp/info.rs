@@ -1,10 +1,14 @@
 //! STATUS (RFC 9293 section 3.10.6): what can be known of a connection.
 
+use core::time::Duration;
+
 use synfin_wire::{FourTuple, SeqNum};
 
+use crate::config::UserTimeout;
 use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::recv::urgent;
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
 
@@ -83,6 +87,12 @@ pub struct ConnectionInfo {
     pub retransmissions: u32,
     /// The timer that fires next, and when.
     pub timer: Option<(TimerKind, Instant)>,
+    /// How long text may go unacknowledged, if that is limited by time.
+    pub user_timeout: Option<Duration>,
+    /// The peer's user timeout option, when we advertise ours (RFC 5482).
+    pub peer_user_timeout: Option<Duration>,
+    /// The DSCP of the last segment that was taken, 0 to 63 (9293-MAY-9).
+    pub received_dscp: u8,
     /// Urgent text has not been read to its end (9293-MUST-33).
     pub urgent: bool,
 }
@@ -125,7 +135,13 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         segments_received: c.cold.stats.segments_received,
         retransmissions: c.cold.stats.retransmissions,
         timer: next_timer(c),
-        urgent: active.is_some_and(|active| active.recv.up.is_some()),
+        user_timeout: match c.options(&cx.config).user_timeout {
+            UserTimeout::After(timeout) => Some(timeout),
+            UserTimeout::ByRetries | UserTimeout::Never => None,
+        },
+        peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
+        received_dscp: c.cold.received_tos >> 2,
+        urgent: urgent::remaining(c).is_some(),
     }
 }
 

@@ -25,3 +25,4 @@ pub(crate) mod syn_sent;
 pub(crate) mod time_wait;
 pub(crate) mod timeouts;
 pub(crate) mod user_calls;
+pub(crate) mod user_timeout;

@@ -11,6 +11,7 @@ use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, on_established, segment_arrives};
 use crate::tcp::send::window;
+use crate::tcp::user_timeout;
 use crate::trace::{AckReason, ResetReason};
 
 /// Lets a segment work on a connection in SYN-SENT.
@@ -32,6 +33,7 @@ pub(crate) fn in_syn_sent(
     } else if !seg.syn() {
         cx.drop(c.cold.flow, DropReason::NoAck);
     } else if seg.has_ack() {
+        c.cold.received_tos = arrival.tos;
         on_syn_ack(c, cx, &seg);
         // Text and FIN that came along are processed as in ESTABLISHED.
         if arrival.seg.len() > 1 {
@@ -69,6 +71,7 @@ fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         c.marks.set(Marks::HANDSHAKE_ACK);
     }
     on_established(c, cx);
+    user_timeout::on_arrival(c, cx, seg);
 }
 
 /// covers: ST-202, AB-1, 9293-MUST-10, 7323-26

@@ -348,6 +348,7 @@ fn keep_alive_of_a_half_closed_connection() {
         idle: s(10),
         interval: s(2),
         count: 3,
+        octet: false,
     };
     for stage in [Stage::FinWait2, Stage::CloseWait] {
         let mut peer = Peer::reach(Setup::default(), stage);

@@ -1,7 +1,7 @@
 //! The stack connects; the peer gives cookies.
 
 use synfin_core::wire::tcp::FastOpenCookie;
-use synfin_core::{ConnectOptions, State};
+use synfin_core::{ConnectOptions, FastOpenEvent, State, TraceEvent};
 
 use crate::support::wire::Emitted;
 use crate::support::{Peer, Setup, s};
@@ -123,4 +123,36 @@ fn a_plain_connect_has_no_option() {
     let mut peer = Peer::new(Setup::default());
     peer.connect();
     assert_eq!(peer.drain()[0].options.fast_open, None);
+}
+
+/// The first connection, the second, and the third whose SYN nobody answers.
+#[test]
+fn the_trace_tells_how_each_connection_was_opened() {
+    let mut setup = Setup::default();
+    setup.config.trace_capacity = 1000;
+    let mut peer = learned(setup, 1460);
+    connect(&mut peer, 5001, 100);
+    peer.on("{SYN. seq=0 ack=101}");
+    peer.abort();
+    peer.drain();
+    peer.marks = Default::default();
+    connect(&mut peer, 5002, 100);
+    peer.next(s(2)).expect("it is sent again");
+    peer.on("{SYN. seq=0 ack=1}");
+    let mut told = Vec::new();
+    while let Some(record) = peer.stack.poll_trace() {
+        if let TraceEvent::FastOpen(event) = record.event {
+            told.push(event);
+        }
+    }
+    let expected = [
+        FastOpenEvent::Requested,
+        FastOpenEvent::Learned,
+        FastOpenEvent::Used { len: 100 },
+        FastOpenEvent::Accepted,
+        FastOpenEvent::Used { len: 100 },
+        FastOpenEvent::NoAnswer,
+        FastOpenEvent::Refused,
+    ];
+    assert_eq!(told, expected);
 }

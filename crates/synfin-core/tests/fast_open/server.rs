@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 
-use synfin_core::{ConnId, DropReason, Event, ListenAddr, ListenOptions, State};
+use synfin_core::{
+    ConnId, DropReason, Event, FastOpenEvent, ListenAddr, ListenOptions, State, TraceEvent,
+};
 
 use crate::support::peer::STACK_PORT;
-use crate::support::wire::Emitted;
+use crate::support::wire::{self, Emitted};
 use crate::support::{Peer, Setup, Stage, s};
 
 fn listening(setup: Setup, limit: u32) -> Peer {
@@ -204,4 +206,90 @@ fn an_early_answer_that_was_lost_is_sent_again() {
     peer.expect("{. seq=11 ack=1}", "");
     let again = peer.next(Duration::from_secs(5)).expect("it is sent again");
     assert_eq!(peer.text(&again), "{. seq=1 ack=11 len=10}");
+}
+
+/// A SYN whose Fast Open option has this length octet, whatever follows it: the cookie of `text`
+/// is a little shorter or longer, and its last octets are read as NOPs or its padding as cookie.
+fn with_length(peer: &mut Peer, text: &str, len: u8) -> Vec<u8> {
+    let mut packet = peer.build(text);
+    let ip_len = if peer.setup.v6 { 40 } else { 20 };
+    let segment = &mut packet[ip_len..];
+    let at = segment.windows(2).position(|pair| {
+        // No other octet of these SYNs is 34 with a length behind it.
+        pair[0] == 34 && (6..=18).contains(&pair[1])
+    });
+    segment[at.expect("the option") + 1] = len;
+    segment[16..18].fill(0);
+    wire::seal(peer.remote.ip(), peer.local.ip(), segment);
+    packet
+}
+
+/// covers: 7413-2
+#[test]
+fn a_cookie_of_a_bad_length_is_no_option_at_all() {
+    for setup in Setup::variants() {
+        for (cookie, len) in [
+            ("01010101", 3),
+            ("01020301", 5),
+            ("010203040501", 7),
+            ("000102030405060708090a0b0c0d0e0f", 17),
+            ("000102030405060708090a0b0c0d0e0f", 19),
+        ] {
+            let mut peer = listening(setup.clone(), 4);
+            let syn = format!("{{SYN seq=0 len=10 cookie={cookie}}}");
+            let packet = with_length(&mut peer, &syn, len);
+            peer.deliver(&[packet]);
+            let sent = peer.drain();
+            assert_eq!(peer.text(&sent), "{SYN. seq=0 ack=1}", "length {len}");
+            assert_eq!(sent[0].options.fast_open, None, "length {len}");
+            assert!(!peer.accept());
+            let counters = peer.stack.counters();
+            let judged = counters.fast_open_cookie_reqd + counters.fast_open_passive_fail;
+            assert_eq!(judged, 0, "length {len}");
+        }
+    }
+}
+
+/// covers: 7413-2
+#[test]
+fn the_option_of_a_segment_without_syn_means_nothing() {
+    let mut peer = listening(Setup::default(), 4);
+    let cookie = fetch(&mut peer);
+    peer.on("{SYN seq=0}");
+    peer.on(&format!("{{. seq=1 ack=1 len=10 cookie={cookie}}}"));
+    assert!(peer.accept());
+    peer.is(State::Established);
+    assert_eq!(peer.read(), 10);
+    peer.on("{. seq=11 ack=1 len=10 cookie}");
+    assert_eq!(peer.read(), 10);
+    assert_eq!(peer.stack.counters().fast_open_passive, 0);
+    assert_eq!(peer.stack.counters().fast_open_cookie_reqd, 1);
+}
+
+/// What the trace says of each decision.
+/// covers: 7413-3, 7413-4, 7413-5
+#[test]
+fn the_trace_tells_what_was_decided_about_each_syn() {
+    let mut setup = Setup::default();
+    setup.config.trace_capacity = 1000;
+    let mut peer = listening(setup, 1);
+    let cookie = fetch(&mut peer);
+    child(&mut peer, &cookie);
+    for (port, cookie) in [(6002, cookie.as_str()), (6003, "0102030405060708")] {
+        peer.become_port(port);
+        peer.on(&format!("{{SYN seq=0 len=10 cookie={cookie}}}"));
+    }
+    let mut told = Vec::new();
+    while let Some(record) = peer.stack.poll_trace() {
+        if let TraceEvent::FastOpen(event) = record.event {
+            told.push(event);
+        }
+    }
+    let expected = [
+        FastOpenEvent::Offered,
+        FastOpenEvent::Taken { len: 10 },
+        FastOpenEvent::TooManyPending,
+        FastOpenEvent::BadCookie,
+    ];
+    assert_eq!(told, expected);
 }

@@ -36,6 +36,10 @@ pub(crate) struct Script {
     pub(crate) fill: Option<u8>,
     /// The Fast Open option: a cookie in hexadecimal digits, or nothing to ask for one.
     pub(crate) cookie: Option<Vec<u8>>,
+    /// The user timeout option, in seconds.
+    pub(crate) uto: Option<u32>,
+    /// Type of service, traffic class.
+    pub(crate) tos: u8,
     /// SACK blocks, relative to the stack's numbers.
     pub(crate) sack: Vec<(i64, i64)>,
 }
@@ -66,6 +70,8 @@ impl Script {
                 "ts" => script.ts = Some(number()),
                 "bare" => script.bare = true,
                 "cookie" => script.cookie = Some(hexadecimal(value)),
+                "uto" => script.uto = Some(number() as u32),
+                "tos" => script.tos = number() as u8,
                 "corrupt" => script.corrupt = true,
                 "fill" => script.fill = value.bytes().next(),
                 "sack" => {

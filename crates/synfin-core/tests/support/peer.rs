@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use synfin_core::wire::tcp::{FastOpenCookie, Header, Options};
+use synfin_core::wire::tcp::{FastOpenCookie, Header, Options, UserTimeout};
 use synfin_core::wire::{SackBlock, SeqNum, Timestamps};
 use synfin_core::{
     ConnId, DeviceCaps, DeviceId, Event, Flags, FrameBatch, Instant, ListenerId, Memory, Stack,
@@ -12,7 +12,7 @@ use synfin_core::{
 
 use super::notation::{Marks, Script, resolve};
 use super::octets;
-use super::wire::packet;
+use super::wire::{packet, set_tos};
 
 pub(crate) const STACK_PORT: u16 = 5000;
 pub(crate) const PEER_PORT: u16 = 6000;
@@ -202,6 +202,7 @@ impl Peer {
             None => octets(start, script.len),
         };
         let mut bytes = packet(self.remote.ip(), self.local.ip(), &header, &body);
+        set_tos(&mut bytes, script.tos);
         if script.corrupt {
             *bytes.last_mut().expect("not empty") ^= 1;
         }
@@ -218,6 +219,7 @@ impl Peer {
             window_scale: script.ws.or(self.setup.scale.filter(|_| own)),
             sack_permitted: own && self.setup.sack,
             timestamps: self.timestamps(script),
+            user_timeout: script.uto.and_then(UserTimeout::from_seconds),
             fast_open: script
                 .cookie
                 .as_ref()

@@ -5,7 +5,7 @@ use synfin_wire::{SackBlock, SeqNum};
 use crate::buffer::{Chunk, Pressure};
 use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
-use crate::tcp::recv::delayed_ack;
+use crate::tcp::recv::{delayed_ack, urgent};
 use crate::tcp::segment::Arrival;
 use crate::trace::AckReason;
 
@@ -135,6 +135,7 @@ fn accept_fin(c: &mut Connection, cx: &mut Context) {
     if let Some(active) = &mut c.active {
         active.recv.discard_out_of_order(&mut cx.pool);
     }
+    urgent::on_last_text(c);
     c.ack_now(AckReason::Fin);
     c.raise_readable();
     c.raise(Events::PEER_FINISHED);

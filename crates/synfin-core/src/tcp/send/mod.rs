@@ -6,4 +6,5 @@ pub(crate) mod next_segment;
 pub(crate) mod pacing;
 pub(crate) mod persist;
 pub(crate) mod rtt;
+pub(crate) mod urgent;
 pub(crate) mod window;
