@@ -169,6 +169,11 @@ fn dscp_and_ttl_are_the_applications() {
         peer.batch(&["{SYN seq=0}"]);
         all(&peer.drain(), 0x2e << 2, 3);
 
+        // A RST in answer to a stranger is not a connection's, and has the stack's own.
+        peer.become_port(6001);
+        peer.batch(&["{. seq=5 ack=5}"]);
+        all(&peer.drain(), 0x2e << 2, 3);
+
         let mut peer = Peer::new(setup);
         peer.connect();
         all(&peer.drain(), 0x2e << 2, 3);

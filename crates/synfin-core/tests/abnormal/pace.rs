@@ -83,6 +83,26 @@ fn a_retransmitted_segment_gives_no_sample() {
     assert!(after.rto_us > u64::from(after.srtt_us), "RTO follows");
 }
 
+/// Neither does an acknowledgement that takes in text that was sent once with it.
+/// covers: 9293-MUST-18, 6298-7
+#[test]
+fn a_mixed_acknowledgement_gives_no_sample() {
+    let mut peer = Peer::open(Setup::default());
+    peer.write(100);
+    peer.drain();
+    peer.wait(ms(100));
+    peer.on("{. seq=1 ack=N}");
+    let before = info(&peer);
+    peer.write(3 * 1460);
+    assert_eq!(peer.drain().len(), 3);
+    let again = peer.next(s(5)).expect("the timer fires");
+    assert_eq!(again.len(), 1, "one of them");
+    peer.wait(ms(10));
+    peer.on("{. seq=1 ack=N}");
+    assert_eq!(info(&peer).srtt_us, before.srtt_us);
+    assert_eq!(info(&peer).unacked, 0);
+}
+
 /// Slow start, exponential backoff of the timer, and congestion avoidance above half of what was
 /// in flight.
 /// covers: 9293-MUST-19
