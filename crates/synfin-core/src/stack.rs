@@ -316,3 +316,6 @@ impl Tables {
             .map_or(0, |tuple| secrets.flow_hash(&tuple))
     }
 }
+
+#[cfg(test)]
+mod tests;

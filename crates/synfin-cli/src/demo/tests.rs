@@ -1,5 +1,7 @@
 //! Each scene ends by itself, shows what its name says, and gives the same bytes twice.
 
+mod pictures;
+
 use synfin_trace::{Conversation, Style, Timeline, json_lines, pcapng, svg};
 
 use super::run::{self, Settings};
@@ -194,6 +196,39 @@ fn fast_open_saves_a_round_trip() {
         assert!(text.contains(words), "{words}:\n{text}");
     }
     assert_eq!(text.matches("32 B from client").count(), 2, "{text}");
+}
+
+#[test]
+fn two_attempts_that_meet_have_numbers_of_their_own() {
+    let text = text("old-duplicate-syn");
+    let word = |line: &str, key: &str| {
+        let from = line.find(key)? + key.len();
+        let digits = line[from..].split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse::<u32>().ok()
+    };
+    let syns: Vec<u32> = text
+        .lines()
+        .filter(|line| line.contains("-- SYN seq=") && line.contains("SYN-SENT"))
+        .filter_map(|line| word(line, "seq="))
+        .collect();
+    let answers: Vec<u32> = text
+        .lines()
+        .filter(|line| line.contains("SYN,ACK"))
+        .filter_map(|line| word(line, "ack="))
+        .collect();
+    assert_eq!(syns.len(), 2, "{text}");
+    assert_ne!(syns[0], syns[1], "{text}");
+    assert_eq!(answers, [syns[0] + 1, syns[1] + 1], "{text}");
+}
+
+#[test]
+fn text_that_a_reset_refused_is_not_counted_as_delivered() {
+    let text = text("half-open");
+    assert!(text.contains("33:65 (32)"), "{text}");
+    assert!(
+        text.contains(" 32 B from client to server, 256 B back."),
+        "{text}"
+    );
 }
 
 /// covers: INV-13

@@ -16,6 +16,10 @@ pub(crate) fn check(c: &Connection) {
         c.cold.congestion.cwnd() >= mss,
         "INV-16: cwnd below one segment"
     );
+    assert!(
+        c.cold.congestion.ssthresh() >= 2 * mss,
+        "INV-16: ssthresh below two segments"
+    );
     if c.marks.has(Marks::OFF_WIRE) {
         let rest = c
             .active

@@ -146,7 +146,7 @@ fn older_windows_are_ignored() {
 }
 
 /// A receiver that nobody reads stays at zero; reading octet by octet opens the window in steps.
-/// covers: 9293-MAY-8, 9293-MUST-39, 9293-SHLD-14
+/// covers: 9293-MAY-8, 9293-MUST-39, 9293-SHLD-14, ST-402
 #[test]
 fn receiver_avoids_silly_windows() {
     let mut peer = Peer::open(Setup::default());
