@@ -303,7 +303,8 @@ pub struct Limits {
     pub listeners: u32,
     /// Connections that the application has left and that are not closed yet.
     pub orphans: u32,
-    /// Octets in buffers, all connections together.
+    /// Octets in buffers, all connections together. A stack keeps to it and to the
+    /// [`Memory`](crate::Memory) that it was given, whichever is less.
     pub buffer_bytes: usize,
     /// Out-of-order ranges of one connection.
     pub out_of_order_ranges: u16,

@@ -25,7 +25,7 @@ use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
-use crate::tcp::send::keep_alive;
+use crate::tcp::send::{buffer as send_buffer, keep_alive};
 use crate::tcp::user_calls::{self, Shutdown};
 use crate::time::Instant;
 use crate::trace::{FlowId, ResetReason, Role, TraceEvent, UserCall};
@@ -112,7 +112,14 @@ pub struct ConnMut<'a> {
 impl Stack {
     /// The next event, or `None`. Each is told once.
     pub fn poll_event(&mut self) -> Option<Event> {
-        while let Some(source) = self.events.front().copied() {
+        loop {
+            let Some(source) = self.events.front().copied() else {
+                // One who was told of memory and did not use it keeps nobody from its turn.
+                if self.serve_memory_waiters() {
+                    continue;
+                }
+                return None;
+            };
             match source {
                 EventSource::Ready(event) => {
                     self.events.pop_front();
@@ -135,7 +142,6 @@ impl Stack {
                 },
             }
         }
-        None
     }
 
     fn next_event_of(&mut self, id: SlotId) -> Option<Event> {
@@ -664,7 +670,7 @@ impl Conn<'_> {
             .map_or(0, |active| active.send.queue.len());
         let closed = self.c.marks.has(Marks::OFF_WIRE) || self.c.marks.has(Marks::FIN_QUEUED);
         let room = queued < self.c.options(&self.cx.config).send_buffer as usize;
-        closed || (room && self.cx.pool.has_room())
+        closed || (room && !send_buffer::waits_for_memory(self.c, self.cx))
     }
 
     /// Everything that was sent, our FIN included, is acknowledged.

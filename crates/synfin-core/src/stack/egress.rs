@@ -17,7 +17,7 @@ use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::recv::{half, timestamps, window as recv_window};
+use crate::tcp::recv::{half, timestamps};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
 use crate::time::Instant;
@@ -324,8 +324,6 @@ fn options_of(c: &Connection, cx: &Context, emission: &Emission) -> Options {
 fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     let offered = cx.config.tcp.options;
     let first = !emission.flags.contains(Flags::ACK);
-    let recv_buffer = c.options(&cx.config).recv_buffer;
-    let shift = recv_window::shift_for(recv_buffer).get();
     let scale = if first {
         offered.window_scale
     } else {
@@ -338,7 +336,7 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     };
     Options {
         mss: Some(c.cold.own_mss),
-        window_scale: scale.then_some(shift),
+        window_scale: scale.then_some(c.cold.own_shift.get()),
         sack_permitted: if first {
             offered.sack
         } else {
@@ -415,10 +413,9 @@ fn count_syn_ack(cx: &mut Context, challenge: bool, repeats: bool) {
 /// covers: ST-101, 7323-2, 7323-3, 9293-SHLD-5
 fn syn_ack_header(entry: &HalfOpen, cx: &Context, client: IpAddr) -> Header {
     let offers_cookie = entry.offers_cookie && entry.copies == 1;
-    let shift = shift_of(entry, cx);
     let options = Options {
         mss: Some(entry.own_mss),
-        window_scale: entry.offer.window_scale.map(|_| shift.get()),
+        window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
         sack_permitted: entry.offer.sack,
         timestamps: entry.timestamps(cx.now),
         fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
@@ -435,7 +432,7 @@ fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
         ..Options::default()
     };
     let scaled = entry.offer.window_scale.is_some();
-    let shift = if scaled { shift_of(entry, cx).get() } else { 0 };
+    let shift = if scaled { entry.shift.get() } else { 0 };
     half_open_header(
         entry,
         entry.iss + 1,
@@ -443,10 +440,6 @@ fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
         entry.rcv_wnd >> shift,
         options,
     )
-}
-
-fn shift_of(entry: &HalfOpen, cx: &Context) -> Shift {
-    recv_window::shift_for(u32::from(entry.rcv_wnd).max(cx.config.socket.recv_buffer))
 }
 
 fn half_open_header(

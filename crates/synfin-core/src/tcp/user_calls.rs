@@ -8,6 +8,7 @@ use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recv::window as recv_window;
 use crate::tcp::reset::reset_connection;
+use crate::tcp::send::buffer;
 use crate::tcp::timeouts;
 use crate::trace::{AckReason, ResetReason, TimerKind, TraceEvent, UserCall};
 
@@ -36,8 +37,13 @@ pub(crate) fn send(
     if c.marks.has(Marks::FIN_QUEUED) || !c.state.can_queue_text() {
         return Err(SendError::Closing);
     }
-    let limit = c.options(&cx.config).send_buffer as usize;
     let offered: usize = data.iter().map(|piece| piece.len()).sum();
+    if offered > 0 && buffer::waits_for_memory(c, cx) {
+        c.marks.set(Marks::WANT_WRITE.or(Marks::WANT_MEMORY));
+        return Ok(SendOutcome::WouldBlock);
+    }
+    c.marks.clear(Marks::MEMORY_TURN);
+    let limit = c.options(&cx.config).send_buffer as usize;
     let queue = &mut c.active().send.queue;
     let mut room = limit.saturating_sub(queue.len());
     let mut queued = 0;

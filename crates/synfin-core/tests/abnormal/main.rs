@@ -6,6 +6,7 @@ mod support;
 mod after_close;
 mod closing;
 mod edges;
+mod memory;
 mod opening;
 mod promises;
 mod silence;

@@ -106,6 +106,7 @@ impl Reassembly {
                 None => inserted.refused = true,
             }
         }
+        pool.keep(&mut chunk);
         chunk.truncate(seq.distance_to(*right) as usize);
         chunk.trim_front(seq.distance_to(*left) as usize);
         if chunk.len() * WASTE < chunk.capacity() {
@@ -208,6 +209,31 @@ impl Reassembly {
             right = after.end();
         }
         SackBlock::new(left, right)
+    }
+
+    /// Drops the piece that is farthest from `RCV.NXT`, but for the range of the newest segment:
+    /// the block that is reported first must stay true. covers: 2018-10
+    pub(crate) fn prune_farthest(&mut self, pool: &mut Pool) -> bool {
+        let newest = self.sack_blocks(1).iter().next();
+        let of_newest = |piece: &Piece| {
+            newest.is_some_and(|b| piece.seq.at_or_after(b.left) && piece.seq.before(b.right))
+        };
+        let at = self.pieces.iter().rposition(|piece| !of_newest(piece));
+        at.is_some_and(|at| self.drop_piece(at, pool))
+    }
+
+    /// Drops the last piece if it begins at `seq` or beyond.
+    pub(crate) fn prune_from(&mut self, seq: SeqNum, pool: &mut Pool) -> bool {
+        let far = self.pieces.last().is_some_and(|p| p.seq.at_or_after(seq));
+        far && self.drop_piece(self.pieces.len() - 1, pool)
+    }
+
+    fn drop_piece(&mut self, at: usize, pool: &mut Pool) -> bool {
+        let piece = self.pieces.remove(at);
+        self.bytes -= piece.chunk.len();
+        pool.free(piece.chunk);
+        self.forget_when_empty();
+        true
     }
 
     /// Whether some text that is kept begins before `seq`.

@@ -2,7 +2,7 @@
 
 use synfin_wire::{SackBlock, SeqNum};
 
-use crate::buffer::{Chunk, Pressure};
+use crate::buffer::Chunk;
 use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::recv::delayed_ack;
@@ -18,7 +18,7 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
     };
     if c.marks.has(Marks::READ_SHUTDOWN) {
         discard(c, cx, seq, text);
-    } else if cx.pool.pressure() == Pressure::Hard {
+    } else if !make_room(c, cx, seq, &text) {
         // The edge that was promised stays; the peer will send it again.
         cx.pool.free(text);
         cx.drop(c.cold.flow, DropReason::NoMemory);
@@ -29,6 +29,42 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
     } else {
         keep_out_of_order(c, cx, seq, text);
     }
+}
+
+/// Tells whether the pool has room for a text, which this connection's own text above a gap makes
+/// if need be, farthest first: without text at `RCV.NXT` nothing else there will ever be read.
+/// covers: 2018-10
+fn make_room(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: &Chunk) -> bool {
+    if cx.pool.fits_above_gap(text) {
+        return true;
+    }
+    cx.counters.prune_called += 1;
+    let in_order = seq == c.rcv.nxt;
+    let end = seq + text.len() as u32;
+    let above_gap = &mut c.active().recv.out_of_order;
+    while !cx.pool.fits_above_gap(text) {
+        let pruned = if in_order {
+            above_gap.prune_farthest(&mut cx.pool)
+        } else {
+            above_gap.prune_from(end, &mut cx.pool)
+        };
+        if !pruned {
+            break;
+        }
+        cx.counters.ofo_pruned += 1;
+    }
+    if !in_order {
+        let fits = cx.pool.fits_above_gap(text);
+        cx.counters.ofo_drop += u64::from(!fits);
+        return fits;
+    }
+    while !cx.pool.fits(text) && above_gap.prune_from(seq, &mut cx.pool) {
+        cx.counters.ofo_pruned += 1;
+    }
+    let fits = cx.pool.fits(text);
+    cx.counters.rcv_pruned += u64::from(!fits);
+    cx.counters.rcvq_drop += u64::from(!fits);
+    fits
 }
 
 /// covers: ST-424 (after shutdown of reading text is acknowledged and thrown away)
