@@ -89,6 +89,8 @@ pub struct TcpConfig {
     pub options: OptionConfig,
     /// Acknowledging.
     pub ack: AckConfig,
+    /// Sizes of buffers that follow the path.
+    pub buffers: BufferConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
     /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
@@ -168,6 +170,19 @@ pub struct Patience {
     pub persist_max: Duration,
 }
 
+/// How far [`BufferSize::Auto`] goes, in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferConfig {
+    /// What the receiving half begins with. 65 535: what a SYN can offer.
+    pub recv_initial: u32,
+    /// What it grows to at most. 6 MiB.
+    pub recv_max: u32,
+    /// What the sending half may hold in any case. 64 KiB.
+    pub send_floor: u32,
+    /// What it may hold at most. 4 MiB.
+    pub send_max: u32,
+}
+
 /// TCP options.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionConfig {
@@ -228,10 +243,14 @@ pub struct SocketOptions {
     pub keep_alive: Option<KeepAlive>,
     /// RFC 9293 section 3.8.3.
     pub user_timeout: UserTimeout,
-    /// Octets that may wait to be sent or acknowledged.
-    pub send_buffer: u32,
-    /// Octets that may wait to be read; the receive window.
-    pub recv_buffer: u32,
+    /// Octets that may wait to be sent or acknowledged. `Auto` is twice the congestion window.
+    pub send_buffer: BufferSize,
+    /// Octets that may wait to be read; the receive window. `Auto` is twice what the application
+    /// reads in a round trip, and some.
+    pub recv_buffer: BufferSize,
+    /// `send` takes no more while so many octets wait that were never sent; for those who want to
+    /// decide late what to send.
+    pub notsent_lowat: Option<u32>,
     /// Time to live, hop limit (9293-MUST-49).
     pub ttl: u8,
     /// DSCP and ECN bits' octet; its two low bits must be 0 (9293-MUST-48).
@@ -248,8 +267,9 @@ impl Default for SocketOptions {
             nodelay: false,
             keep_alive: None,
             user_timeout: UserTimeout::ByRetries,
-            send_buffer: 256 * 1024,
-            recv_buffer: 256 * 1024,
+            send_buffer: BufferSize::Auto,
+            recv_buffer: BufferSize::Auto,
+            notsent_lowat: None,
             ttl: 64,
             tos: 0,
             max_mss: None,
@@ -257,6 +277,34 @@ impl Default for SocketOptions {
         }
     }
 }
+
+/// The size of a buffer of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BufferSize {
+    /// Follows the path and the application, within [`BufferConfig`].
+    #[default]
+    Auto,
+    /// So many octets.
+    Fixed(u32),
+}
+
+impl From<u32> for BufferSize {
+    fn from(octets: u32) -> Self {
+        Self::Fixed(octets)
+    }
+}
+
+impl BufferSize {
+    fn validate(self, rule: &'static str) -> Result<(), ConfigError> {
+        ensure(
+            !matches!(self, Self::Fixed(octets) if !SIZES.contains(&octets)),
+            rule,
+        )
+    }
+}
+
+/// Sizes of buffers: room for some text, and what RFC 7323 section 2.3 allows to offer.
+const SIZES: core::ops::Range<u32> = 2048..1 << 30;
 
 /// Keep-alive (RFC 9293 section 3.8.4, RFC 1122 section 4.2.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -385,6 +433,12 @@ impl TcpConfig {
                 delay: ms(40),
                 quick: if server { 16 } else { 0 },
             },
+            buffers: BufferConfig {
+                recv_initial: 65_535,
+                recv_max: 6 << 20,
+                send_floor: 64 << 10,
+                send_max: 4 << 20,
+            },
             initial_window: if server { Some(10) } else { None },
             congestion: "newreno",
             recovery: RecoveryConfig {
@@ -431,7 +485,25 @@ impl TcpConfig {
             self.fast_open.key_lifetime >= s(1),
             "fast_open.key_lifetime must be at least 1 s",
         )?;
-        ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
+        ensure(self.challenge.burst > 0, "challenge.burst must not be 0")?;
+        self.buffers.validate()
+    }
+}
+
+impl BufferConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let ordered = self.recv_initial <= self.recv_max && self.send_floor <= self.send_max;
+        ensure(ordered, "buffers: a size to begin with exceeds its largest")?;
+        let sizes = [
+            self.recv_initial,
+            self.recv_max,
+            self.send_floor,
+            self.send_max,
+        ];
+        ensure(
+            sizes.iter().all(|size| SIZES.contains(size)),
+            "buffers: sizes must be at least 2048 and below 2^30",
+        )
     }
 }
 
@@ -440,15 +512,14 @@ impl SocketOptions {
     pub fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.ttl > 0, "ttl must not be 0")?;
         ensure(self.tos & 3 == 0, "tos must leave the ECN bits 0")?;
+        self.send_buffer
+            .validate("send_buffer must be at least 2048 and below 2^30")?;
+        self.recv_buffer
+            .validate("recv_buffer must be at least 2048 and below 2^30")?;
         ensure(
-            self.send_buffer >= 2048,
-            "send_buffer must be at least 2048",
+            self.notsent_lowat != Some(0),
+            "notsent_lowat 0 would let nothing be sent",
         )?;
-        ensure(
-            self.recv_buffer >= 2048,
-            "recv_buffer must be at least 2048",
-        )?;
-        ensure(self.recv_buffer < 1 << 30, "recv_buffer must be below 2^30")?;
         ensure(
             self.max_mss.is_none_or(|mss| mss >= 64),
             "max_mss must be at least 64",

@@ -663,13 +663,8 @@ impl Conn<'_> {
 
     /// `send` would not block: there is room, or an error is there.
     pub fn is_writable(&self) -> bool {
-        let queued = self
-            .c
-            .active
-            .as_ref()
-            .map_or(0, |active| active.send.queue.len());
         let closed = self.c.marks.has(Marks::OFF_WIRE) || self.c.marks.has(Marks::FIN_QUEUED);
-        let room = queued < self.c.options(&self.cx.config).send_buffer as usize;
+        let room = send_buffer::room(self.c, self.cx) > 0;
         closed || (room && !send_buffer::waits_for_memory(self.c, self.cx))
     }
 

@@ -10,7 +10,7 @@ use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
-use crate::tcp::send::{persist, window};
+use crate::tcp::send::{buffer as send_buffer, persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
 use crate::trace::AckReason;
@@ -50,6 +50,7 @@ impl Stack {
         } else {
             rto::rearm(c, &mut self.cx);
             persist::rearm(c, &mut self.cx);
+            send_buffer::tell_writable(c, &self.cx);
             self.recount(id);
         }
         self.queue_for_memory(id);

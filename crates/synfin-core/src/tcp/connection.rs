@@ -24,12 +24,15 @@ use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::{Recovery, delivery, rack};
 use crate::tcp::recv::half::RecvHalf;
+use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::window as recv_window;
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::time::{Instant, Tick};
-use crate::trace::{AckReason, FlowId, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer};
+use crate::trace::{
+    AckReason, FlowId, ReceiveLimit, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer,
+};
 
 /// What every operation on a connection may use besides the connection.
 pub(crate) struct Context {
@@ -323,6 +326,9 @@ pub(crate) struct Cold {
     pub(crate) own_mss: u16,
     /// The shift that our SYN announces: options that change later do not change it.
     pub(crate) own_shift: Shift,
+    /// What holds back the window that we offer, as the trace was told.
+    pub(crate) receive_limit: Option<ReceiveLimit>,
+    pub(crate) tuning: Tuning,
     pub(crate) rcv_mss: u16,
     /// The largest IP packet of the path in octets.
     pub(crate) path_mtu: u16,
@@ -479,11 +485,13 @@ impl Connection {
                 peer_mss: 0,
                 own_mss: opening.own_mss,
                 own_shift: Shift::NONE,
+                receive_limit: None,
+                tuning: Tuning::new(&cx.config, now),
                 rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
                 path_mtu: opening.path_mtu,
             },
         };
-        c.cold.own_shift = recv_window::shift_for(c.options(&cx.config).recv_buffer);
+        c.cold.own_shift = recv_window::shift_for(c.options(&cx.config), &cx.config);
         c.cold.peer_mss = c.effective_peer_mss(None);
         c.start_congestion_control(cx);
         c

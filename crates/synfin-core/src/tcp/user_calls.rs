@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::event::{CloseReason, RecvError, RecvOutcome, SendError, SendOutcome};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Marks};
-use crate::tcp::recv::window as recv_window;
+use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::reset::reset_connection;
 use crate::tcp::send::buffer;
 use crate::tcp::timeouts;
@@ -43,9 +43,8 @@ pub(crate) fn send(
         return Ok(SendOutcome::WouldBlock);
     }
     c.marks.clear(Marks::MEMORY_TURN);
-    let limit = c.options(&cx.config).send_buffer as usize;
+    let mut room = buffer::room(c, cx);
     let queue = &mut c.active().send.queue;
-    let mut room = limit.saturating_sub(queue.len());
     let mut queued = 0;
     let mut out_of_memory = false;
     for piece in data {
@@ -97,6 +96,7 @@ pub(crate) fn recv(
             TraceEvent::Call(UserCall::Receive(read as u32)),
         );
     }
+    tuning::on_read(c, cx, read);
     if recv_window::is_update_due(c, cx) {
         c.ack_now(AckReason::WindowUpdate);
     }

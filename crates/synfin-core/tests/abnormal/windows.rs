@@ -196,7 +196,7 @@ fn windows_are_unsigned_and_wide() {
             win,
             ..Setup::default()
         };
-        setup.config.socket.send_buffer = 4 << 20;
+        setup.config.socket.send_buffer = synfin_core::BufferSize::Fixed(4 << 20);
         let mut peer = Peer::open(setup);
         peer.write(4 << 20);
         peer.drain();

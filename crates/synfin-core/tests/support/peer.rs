@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let mut config = StackConfig::default();
-        config.socket.recv_buffer = 16_384;
+        config.socket.recv_buffer = synfin_core::BufferSize::Fixed(16_384);
         Self {
             v6: false,
             irs: 7_000,

@@ -6,4 +6,5 @@ pub(crate) mod half;
 pub(crate) mod reassembly;
 pub(crate) mod text;
 pub(crate) mod timestamps;
+pub(crate) mod tuning;
 pub(crate) mod window;

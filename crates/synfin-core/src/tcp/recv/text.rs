@@ -5,7 +5,7 @@ use synfin_wire::{SackBlock, SeqNum};
 use crate::buffer::Chunk;
 use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
-use crate::tcp::recv::delayed_ack;
+use crate::tcp::recv::{delayed_ack, tuning};
 use crate::tcp::segment::Arrival;
 use crate::trace::AckReason;
 
@@ -25,6 +25,7 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
         arrival.seg.flags = arrival.seg.flags.without(synfin_wire::Flags::FIN);
         c.active().recv.owe_dup_ack(None);
     } else if seq == c.rcv.nxt {
+        tuning::on_text(c, cx, &arrival.seg);
         append(c, cx, text);
     } else {
         keep_out_of_order(c, cx, seq, text);
