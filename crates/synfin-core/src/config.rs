@@ -354,7 +354,7 @@ pub struct Limits {
     /// Octets in buffers, all connections together. A stack keeps to it and to the
     /// [`Memory`](crate::Memory) that it was given, whichever is less.
     pub buffer_bytes: usize,
-    /// Out-of-order ranges of one connection.
+    /// Out-of-order ranges of one connection; eight times as many segments.
     pub out_of_order_ranges: u16,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,

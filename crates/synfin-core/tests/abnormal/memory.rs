@@ -1,9 +1,13 @@
 //! Memory is short: text at `RCV.NXT` goes on, promises are kept, nobody waits for ever.
 
-use synfin_core::{DropReason, Event, Flags, ListenOptions, SocketOptions, State};
+use proptest::prelude::*;
+use synfin_core::{
+    BufferSize, DropReason, Event, Flags, ListenOptions, ReceiveLimit, RecvOutcome, SocketOptions,
+    State, TraceEvent,
+};
 
 use crate::support::wire::Emitted;
-use crate::support::{Peer, Setup, Stage, ms, s};
+use crate::support::{Peer, Setup, Stage, ms, octet, s};
 
 /// 128 KiB of buffers, and a window that promises nearly all of it.
 fn short() -> Setup {
@@ -225,4 +229,228 @@ fn the_limit_of_the_configuration_holds() {
     peer.write(1 << 20);
     assert!(peer.stack.buffer_bytes() <= 1 << 17);
     peer.wait(s(1));
+}
+
+/// Small segments with gaps between them may cost many times their text: that is bounded too.
+/// covers: INV-10
+#[test]
+fn small_segments_above_a_gap_are_bounded() {
+    let mut peer = Peer::open(Setup::default());
+    for n in 0..80 {
+        peer.on(&format!("{{. seq={} ack=1 len=200}}", 2 + 201 * n));
+    }
+    assert!(peer.dropped(DropReason::ReassemblyLimit) > 0);
+    assert!(peer.stack.buffer_bytes() <= 4 * 16_384 + 2048);
+    while peer.marks.r < 16_000 {
+        peer.exchange("{. seq=R ack=1 len=200}");
+        peer.read();
+    }
+}
+
+/// Options that make the buffer smaller while our SYN is on its way do not take back what it
+/// offered. covers: 9293-SHLD-14
+#[test]
+fn what_the_syn_offered_stays() {
+    let mut peer = Peer::reach(Setup::default(), Stage::SynSent);
+    let id = peer.id();
+    let mut conn = peer.stack.conn_mut(id).expect("a handle");
+    let mut options = conn.as_conn().options();
+    options.recv_buffer = BufferSize::Fixed(2048);
+    conn.set_options(options).expect("good options");
+    peer.on("{SYN. seq=0 ack=1}");
+    for _ in 0..16 {
+        peer.on("{. seq=R ack=1 len=1024}");
+    }
+    assert_eq!(peer.read(), 16_384);
+}
+
+/// A SEND takes no more than what may wait unsent, and is told once when half of it has left.
+#[test]
+fn little_waits_unsent() {
+    let mut setup = Setup {
+        win: 1000,
+        ..Setup::default()
+    };
+    setup.config.socket.notsent_lowat = Some(5000);
+    let mut peer = Peer::open(setup);
+    assert_eq!(peer.write(100_000), 5000);
+    assert_eq!(peer.write(1), 0);
+    peer.replies();
+    assert_eq!(peer.write(100_000), 1000, "as much as has left");
+    let writable = |peer: &Peer| peer.told(|e| matches!(e, Event::Writable(_)));
+    for acked in 1..=6 {
+        assert_eq!(writable(&peer), usize::from(acked > 3), "after {acked}");
+        peer.on("{. seq=1 ack=N}");
+    }
+    assert_eq!(writable(&peer), 1);
+}
+
+/// The trace tells what holds the window back, and when it no longer does.
+#[test]
+fn the_trace_tells_why_the_window_is_small() {
+    let limits = |peer: &mut Peer| -> Vec<Option<ReceiveLimit>> {
+        let records = std::iter::from_fn(|| peer.stack.poll_trace());
+        let limits = records.filter_map(|record| match record.event {
+            TraceEvent::ReceiveLimit { by, .. } => Some(by),
+            _ => None,
+        });
+        limits.collect()
+    };
+    let mut setup = short();
+    setup.config.trace_capacity = 4096;
+    let mut peer = Peer::open(setup);
+    while peer.dropped(DropReason::NoMemory) == 0 {
+        peer.on("{. seq=R ack=1 len=1000}");
+    }
+    assert_eq!(limits(&mut peer), [Some(ReceiveLimit::Memory)]);
+    peer.read();
+    peer.exchange("{. seq=R ack=1 len=1000}");
+    assert_eq!(limits(&mut peer), [None]);
+
+    let mut setup = Setup::default();
+    setup.config.trace_capacity = 4096;
+    let mut peer = Peer::open(setup);
+    while peer.marks.r < peer.marks.e {
+        let len = (peer.marks.e - peer.marks.r).min(1000);
+        peer.exchange(&format!("{{. seq=R ack=1 len={len}}}"));
+    }
+    assert_eq!(limits(&mut peer), [Some(ReceiveLimit::Application)]);
+    peer.read();
+    peer.replies();
+    assert_eq!(limits(&mut peer), [None]);
+}
+
+/// What happens to a connection that is short of memory.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Text at `RCV.NXT`.
+    InOrder(i64),
+    /// Text above a gap.
+    Above(i64, i64),
+    Read(usize),
+    Write(usize),
+    /// 0 is `Auto`.
+    Resize(u32),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1i64..1400).prop_map(Step::InOrder),
+        (1i64..100_000, 1i64..1400).prop_map(|(gap, len)| Step::Above(gap, len)),
+        (1usize..60_000).prop_map(Step::Read),
+        (1usize..60_000).prop_map(Step::Write),
+        prop_oneof![Just(0), 2048u32..200_000].prop_map(Step::Resize),
+        (0u64..20_000).prop_map(Step::Wait),
+    ]
+}
+
+/// A peer that watches the edge.
+struct Watched {
+    peer: Peer,
+    edge: i64,
+}
+
+impl Watched {
+    fn act(&mut self, step: &Step) {
+        let peer = &mut self.peer;
+        let (r, e) = (peer.marks.r, peer.marks.e);
+        match step {
+            Step::InOrder(len) if r < e => {
+                peer.batch(&[&format!("{{. seq=R ack=U len={}}}", *len.min(&(e - r)))]);
+            }
+            Step::Above(gap, len) if r + gap < e => {
+                let len = *len.min(&(e - r - gap));
+                peer.batch(&[&format!("{{. seq={} ack=U len={len}}}", r + gap)]);
+            }
+            Step::InOrder(_) | Step::Above(..) => {}
+            Step::Read(len) => read_some(peer, *len),
+            Step::Write(len) => {
+                peer.write(*len);
+            }
+            Step::Resize(octets) => {
+                let id = peer.id();
+                let mut conn = peer.stack.conn_mut(id).expect("a handle");
+                let mut options = conn.as_conn().options();
+                options.recv_buffer = match *octets {
+                    0 => BufferSize::Auto,
+                    octets => BufferSize::Fixed(octets),
+                };
+                conn.set_options(options).expect("good options");
+            }
+            Step::Wait(ms_passed) => {
+                let sent = peer.wait(ms(*ms_passed));
+                self.watch(&sent);
+            }
+        }
+        let sent = self.peer.drain();
+        self.watch(&sent);
+    }
+
+    /// No segment shows an edge that is more than a unit of the window field left of one before.
+    fn watch(&mut self, sent: &[Emitted]) {
+        let peer = &self.peer;
+        assert!(peer.stack.buffer_bytes() <= 1 << 17);
+        let conn = peer.stack.conn(peer.id()).expect("a handle");
+        let info = conn.info(peer.now);
+        let shift = info.window_shifts.1;
+        for segment in sent {
+            let (_, ack) = peer.relative(segment);
+            let edge = ack + (i64::from(segment.wnd) << shift);
+            assert!(
+                edge > self.edge - (1 << shift),
+                "{edge} after {}",
+                self.edge
+            );
+            self.edge = self.edge.max(edge);
+        }
+        let nxt = i64::from(info.rcv_nxt.raw().wrapping_sub(peer.setup.irs));
+        assert!(nxt + i64::from(info.rcv_wnd) >= self.edge, "taken back");
+    }
+}
+
+/// Reads up to so many octets and checks them.
+fn read_some(peer: &mut Peer, most: usize) {
+    let id = peer.id();
+    let mut buf = vec![0; most];
+    let mut conn = peer.stack.conn_mut(id).expect("a handle");
+    if let Ok(RecvOutcome::Data(len)) = conn.recv(&mut buf) {
+        for got in &buf[..len] {
+            assert_eq!(*got, octet(1 + peer.delivered));
+            peer.delivered += 1;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever happens while memory is short, no promise is taken back, the pool keeps to its
+    /// limit, and in the end everything arrives. covers: 9293-SHLD-14, 7323-6, INV-10
+    #[test]
+    fn no_promise_is_taken_back(steps in prop::collection::vec(step(), 1..200)) {
+        let mut setup = short();
+        setup.config.socket.recv_buffer = BufferSize::Auto;
+        let peer = Peer::open(setup);
+        let mut watched = Watched { edge: peer.marks.e, peer };
+        for step in &steps {
+            watched.act(step);
+        }
+        let promised = watched.edge;
+        for _ in 0..1000 {
+            watched.act(&Step::Read(1 << 17));
+            watched.act(&Step::InOrder(1400));
+            watched.peer.on("{. seq=R ack=N}");
+            watched.act(&Step::Wait(50));
+            if watched.peer.marks.r >= promised {
+                break;
+            }
+        }
+        prop_assert!(watched.peer.marks.r >= promised);
+        watched.act(&Step::Read(1 << 17));
+        let mut peer = watched.peer;
+        peer.abort();
+        peer.replies();
+        prop_assert_eq!(peer.stack.buffer_bytes(), 0);
+    }
 }

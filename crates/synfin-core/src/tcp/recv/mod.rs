@@ -3,6 +3,7 @@
 
 pub(crate) mod delayed_ack;
 pub(crate) mod half;
+mod ranges;
 pub(crate) mod reassembly;
 pub(crate) mod text;
 pub(crate) mod timestamps;

@@ -114,15 +114,14 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
 /// covers: 5681-22, 5681-24, 9293-MAY-13, 2883-3
 fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     let nxt = c.rcv.nxt;
-    let limit = cx.config.limits.out_of_order_ranges;
     let flow = c.cold.flow;
-    let recv = &mut c.active().recv;
-    if recv.out_of_order.ranges() >= usize::from(limit) {
+    if is_fragmented(c, cx) {
         cx.pool.free(text);
-        recv.owe_dup_ack(None);
+        c.active().recv.owe_dup_ack(None);
         cx.drop(flow, DropReason::ReassemblyLimit);
         return;
     }
+    let recv = &mut c.active().recv;
     let inserted = recv.out_of_order.insert(nxt, seq, text, &mut cx.pool);
     let dsack = inserted
         .duplicate
@@ -134,6 +133,16 @@ fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Ch
         cx.drop(flow, DropReason::NoMemory);
     }
     c.cold.ack_reason = AckReason::OutOfOrder;
+}
+
+/// Text above a gap is bounded by itself: in ranges, in pieces, and in octets of memory, which may
+/// be as many times its own octets as a chunk that is not copied is larger than its text.
+/// covers: INV-10
+fn is_fragmented(c: &mut Connection, cx: &Context) -> bool {
+    let ranges = usize::from(cx.config.limits.out_of_order_ranges);
+    let memory = 4 * tuning::limit(c, cx) as usize;
+    let above_gap = &c.active().recv.out_of_order;
+    above_gap.ranges() >= ranges || above_gap.pieces() >= 8 * ranges || above_gap.cost() >= memory
 }
 
 /// The eighth check: a FIN counts when all text before it is there.
