@@ -89,6 +89,8 @@ pub struct TcpConfig {
     pub options: OptionConfig,
     /// Acknowledging.
     pub ack: AckConfig,
+    /// Sizes of buffers that follow the path.
+    pub buffers: BufferConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
     /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
@@ -168,6 +170,19 @@ pub struct Patience {
     pub time_wait: Duration,
     /// Longest interval between zero-window probes. 60 s.
     pub persist_max: Duration,
+}
+
+/// How far [`BufferSize::Auto`] goes, in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferConfig {
+    /// What the receiving half begins with. 65 535: what a SYN can offer.
+    pub recv_initial: u32,
+    /// What it grows to at most. 6 MiB.
+    pub recv_max: u32,
+    /// What the sending half may hold in any case. 64 KiB.
+    pub send_floor: u32,
+    /// What it may hold at most. 4 MiB.
+    pub send_max: u32,
 }
 
 /// TCP options.
@@ -255,10 +270,14 @@ pub struct SocketOptions {
     /// ICMP errors that do not end the connection are told by an event (9293-SHLD-20); where it is
     /// off, [`Conn::soft_error`](crate::Conn::soft_error) still knows the last one.
     pub soft_errors: bool,
-    /// Octets that may wait to be sent or acknowledged.
-    pub send_buffer: u32,
-    /// Octets that may wait to be read; the receive window.
-    pub recv_buffer: u32,
+    /// Octets that may wait to be sent or acknowledged. `Auto` is twice the congestion window.
+    pub send_buffer: BufferSize,
+    /// Octets that may wait to be read; the receive window. `Auto` is twice what the application
+    /// reads in a round trip, and some.
+    pub recv_buffer: BufferSize,
+    /// `send` takes no more while so many octets wait that were never sent; for those who want to
+    /// decide late what to send.
+    pub notsent_lowat: Option<u32>,
     /// Time to live, hop limit (9293-MUST-49).
     pub ttl: u8,
     /// DSCP and ECN bits' octet; its two low bits must be 0 (9293-MUST-48).
@@ -277,8 +296,9 @@ impl Default for SocketOptions {
             user_timeout: UserTimeout::ByRetries,
             advertised_timeout: None,
             soft_errors: true,
-            send_buffer: 256 * 1024,
-            recv_buffer: 256 * 1024,
+            send_buffer: BufferSize::Auto,
+            recv_buffer: BufferSize::Auto,
+            notsent_lowat: None,
             ttl: 64,
             tos: 0,
             max_mss: None,
@@ -286,6 +306,34 @@ impl Default for SocketOptions {
         }
     }
 }
+
+/// The size of a buffer of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BufferSize {
+    /// Follows the path and the application, within [`BufferConfig`].
+    #[default]
+    Auto,
+    /// So many octets.
+    Fixed(u32),
+}
+
+impl From<u32> for BufferSize {
+    fn from(octets: u32) -> Self {
+        Self::Fixed(octets)
+    }
+}
+
+impl BufferSize {
+    fn validate(self, rule: &'static str) -> Result<(), ConfigError> {
+        ensure(
+            !matches!(self, Self::Fixed(octets) if !SIZES.contains(&octets)),
+            rule,
+        )
+    }
+}
+
+/// Sizes of buffers: room for some text, and what RFC 7323 section 2.3 allows to offer.
+const SIZES: core::ops::Range<u32> = 2048..1 << 30;
 
 /// Keep-alive (RFC 9293 section 3.8.4, RFC 1122 section 4.2.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,9 +384,10 @@ pub struct Limits {
     pub listeners: u32,
     /// Connections that the application has left and that are not closed yet.
     pub orphans: u32,
-    /// Octets in buffers, all connections together.
+    /// Octets in buffers, all connections together. A stack keeps to it and to the
+    /// [`Memory`](crate::Memory) that it was given, whichever is less.
     pub buffer_bytes: usize,
-    /// Out-of-order ranges of one connection.
+    /// Out-of-order ranges of one connection; eight times as many segments.
     pub out_of_order_ranges: u16,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
@@ -417,6 +466,12 @@ impl TcpConfig {
                 delay: ms(40),
                 quick: if server { 16 } else { 0 },
             },
+            buffers: BufferConfig {
+                recv_initial: 65_535,
+                recv_max: 6 << 20,
+                send_floor: 64 << 10,
+                send_max: 4 << 20,
+            },
             initial_window: if server { Some(10) } else { None },
             congestion: "newreno",
             recovery: RecoveryConfig {
@@ -473,7 +528,25 @@ impl TcpConfig {
             self.user_timeout.lower <= self.user_timeout.upper,
             "user_timeout.lower exceeds user_timeout.upper",
         )?;
-        ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
+        ensure(self.challenge.burst > 0, "challenge.burst must not be 0")?;
+        self.buffers.validate()
+    }
+}
+
+impl BufferConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let ordered = self.recv_initial <= self.recv_max && self.send_floor <= self.send_max;
+        ensure(ordered, "buffers: a size to begin with exceeds its largest")?;
+        let sizes = [
+            self.recv_initial,
+            self.recv_max,
+            self.send_floor,
+            self.send_max,
+        ];
+        ensure(
+            sizes.iter().all(|size| SIZES.contains(size)),
+            "buffers: sizes must be at least 2048 and below 2^30",
+        )
     }
 }
 
@@ -488,15 +561,14 @@ impl SocketOptions {
                 .is_none_or(|timeout| timeout >= Duration::from_secs(1)),
             "advertised_timeout below 1 s",
         )?;
+        self.send_buffer
+            .validate("send_buffer must be at least 2048 and below 2^30")?;
+        self.recv_buffer
+            .validate("recv_buffer must be at least 2048 and below 2^30")?;
         ensure(
-            self.send_buffer >= 2048,
-            "send_buffer must be at least 2048",
+            self.notsent_lowat != Some(0),
+            "notsent_lowat 0 would let nothing be sent",
         )?;
-        ensure(
-            self.recv_buffer >= 2048,
-            "recv_buffer must be at least 2048",
-        )?;
-        ensure(self.recv_buffer < 1 << 30, "recv_buffer must be below 2^30")?;
         ensure(
             self.max_mss.is_none_or(|mss| mss >= 64),
             "max_mss must be at least 64",

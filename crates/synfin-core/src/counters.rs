@@ -223,6 +223,16 @@ mib! {
     window_probes = "TcpExt" "TCPWinProbe",
     /// Segments queued out of order.
     ofo_queue = "TcpExt" "TCPOFOQueue",
+    /// Segments above a gap that found no memory.
+    ofo_drop = "TcpExt" "TCPOFODrop",
+    /// Times that memory was short and text above a gap was looked through for some.
+    prune_called = "TcpExt" "PruneCalled",
+    /// Pieces of text above a gap that made room.
+    ofo_pruned = "TcpExt" "OfoPruned",
+    /// Times that this did not make enough of it for text at `RCV.NXT`.
+    rcv_pruned = "TcpExt" "RcvPruned",
+    /// Segments at `RCV.NXT` that found no memory.
+    rcvq_drop = "TcpExt" "TCPRcvQDrop",
     /// D-SACK blocks sent for old duplicates.
     dsack_old_sent = "TcpExt" "TCPDSACKOldSent",
     /// D-SACK blocks sent for out-of-order duplicates.

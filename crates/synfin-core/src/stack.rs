@@ -87,8 +87,6 @@ pub struct Stack {
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
-    /// Connections whose SEND found no memory.
-    memory_waiters: VecDeque<SlotId>,
     totals: Totals,
     orphans: u32,
     next_port: u32,
@@ -136,15 +134,18 @@ impl Stack {
         config.validate()?;
         let limits = config.limits;
         let secrets = Secrets::new(seed);
+        let mut pool = memory.pool;
+        pool.limit_to(limits.buffer_bytes);
         let cx = Context {
             now: Instant::START,
-            pool: memory.pool,
+            pool,
             tracer: Tracer::new(config.trace_capacity),
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
             config,
+            memory_waiters: VecDeque::new(),
         };
         let mut stack = Self {
             cx,
@@ -164,7 +165,6 @@ impl Stack {
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),
-            memory_waiters: VecDeque::new(),
             totals: Totals::default(),
             orphans: 0,
             next_port: 0,

@@ -125,6 +125,13 @@ pub enum TraceEvent {
     },
     /// Text on the SYN (RFC 7413).
     FastOpen(FastOpenEvent),
+    /// Something began, or ceased, to hold back the window that we offer.
+    ReceiveLimit {
+        /// What does now.
+        by: Option<ReceiveLimit>,
+        /// `rcv.wnd` in octets as it is offered now.
+        rcv_wnd: u32,
+    },
     /// The application called (RFC 9293 section 3.9.1).
     Call(UserCall),
     /// An ICMP error was reported to the application.
@@ -374,6 +381,16 @@ pub enum FastOpenEvent {
     BadCookie,
     /// Server: as many children as the listener allows wait for their handshakes.
     TooManyPending,
+}
+
+/// What holds back the window that we offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiveLimit {
+    /// The application does not read.
+    Application,
+    /// The buffer pool is nearly full.
+    Memory,
 }
 
 /// A call of the application (RFC 9293 section 3.9.1).

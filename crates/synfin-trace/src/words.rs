@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use synfin_core::{
-    AckReason, FastOpenEvent, Flags, Instant, LossSign, RecoveryEvent, ResetReason, SegmentRecord,
-    SendReason, TimerKind, TraceEvent, TraceRecord, UndoSign, UserCall,
+    AckReason, FastOpenEvent, Flags, Instant, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
+    SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, UndoSign, UserCall,
 };
 
 /// Why a segment was sent.
@@ -224,6 +224,9 @@ pub fn describe_record(record: &TraceRecord) -> String {
             rto_us,
         } => format!("RTT {sample_us} us, SRTT {srtt_us} us, RTO {rto_us} us"),
         TraceEvent::SendWindow { snd_wnd } => format!("send window {snd_wnd}"),
+        TraceEvent::ReceiveLimit { by, rcv_wnd } => {
+            format!("receive window {rcv_wnd}, {}", receive_limit(*by))
+        }
         TraceEvent::Call(call) => user_call(*call),
         TraceEvent::FastOpen(event) => format!("Fast Open: {}", fast_open(*event)),
         TraceEvent::Soft(error) => format!("ICMP: {error}"),
@@ -251,6 +254,15 @@ pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
             _ => "undone",
         },
         _ => "recovery",
+    }
+}
+
+fn receive_limit(by: Option<ReceiveLimit>) -> &'static str {
+    match by {
+        Some(ReceiveLimit::Application) => "the application does not read",
+        Some(ReceiveLimit::Memory) => "memory is short",
+        Some(_) => "held back",
+        None => "no longer held back",
     }
 }
 

@@ -37,8 +37,8 @@ pub(super) fn run(case: Case, seed: u64, buffer: usize) -> Outcome {
     let host = |name: &str, address: &str| {
         HostConfig::new(name).address(address).tune(|config| {
             config.tcp.congestion = case.cc.name();
-            config.socket.send_buffer = buffer as u32;
-            config.socket.recv_buffer = buffer as u32;
+            config.socket.send_buffer = (buffer as u32).into();
+            config.socket.recv_buffer = (buffer as u32).into();
         })
     };
     let sender = sim.add_host(host("sender", "10.0.0.1/24"));

@@ -26,6 +26,7 @@ use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
 use crate::tcp::recv::urgent;
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
+use crate::tcp::send::buffer as send_buffer;
 use crate::tcp::user_calls::{self, Shutdown};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
@@ -113,7 +114,14 @@ pub struct ConnMut<'a> {
 impl Stack {
     /// The next event, or `None`. Each is told once.
     pub fn poll_event(&mut self) -> Option<Event> {
-        while let Some(source) = self.events.front().copied() {
+        loop {
+            let Some(source) = self.events.front().copied() else {
+                // One who was told of memory and did not use it keeps nobody from its turn.
+                if self.serve_memory_waiters() {
+                    continue;
+                }
+                return None;
+            };
             match source {
                 EventSource::Ready(event) => {
                     self.events.pop_front();
@@ -136,7 +144,6 @@ impl Stack {
                 },
             }
         }
-        None
     }
 
     fn next_event_of(&mut self, id: SlotId) -> Option<Event> {
@@ -668,14 +675,9 @@ impl Conn<'_> {
 
     /// `send` would not block: there is room, or an error is there.
     pub fn is_writable(&self) -> bool {
-        let queued = self
-            .c
-            .active
-            .as_ref()
-            .map_or(0, |active| active.send.queue.len());
         let closed = self.c.marks.has(Marks::OFF_WIRE) || self.c.marks.has(Marks::FIN_QUEUED);
-        let room = queued < self.c.options(&self.cx.config).send_buffer as usize;
-        closed || (room && self.cx.pool.has_room())
+        let room = send_buffer::room(self.c, self.cx) > 0;
+        closed || (room && !send_buffer::waits_for_memory(self.c, self.cx))
     }
 
     /// Everything that was sent, our FIN included, is acknowledged.

@@ -18,7 +18,7 @@ use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::recv::{half, timestamps, window as recv_window};
+use crate::tcp::recv::{half, timestamps};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
 use crate::tcp::send::{keep_alive, urgent};
@@ -190,7 +190,7 @@ impl Stack {
         let repeats = entry.copies > 0;
         let (header, reason) = if challenge {
             (
-                challenge_header(entry, &self.cx, &socket),
+                challenge_header(entry, &self.cx),
                 SendReason::Ack(AckReason::Challenge),
             )
         } else {
@@ -361,8 +361,6 @@ fn options_of(c: &Connection, cx: &Context, emission: &Emission) -> Options {
 fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     let offered = cx.config.tcp.options;
     let first = !emission.flags.contains(Flags::ACK);
-    let recv_buffer = c.options(&cx.config).recv_buffer;
-    let shift = recv_window::shift_for(recv_buffer).get();
     let scale = if first {
         offered.window_scale
     } else {
@@ -375,7 +373,7 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     };
     Options {
         mss: Some(c.cold.own_mss),
-        window_scale: scale.then_some(shift),
+        window_scale: scale.then_some(c.cold.own_shift.get()),
         sack_permitted: if first {
             offered.sack
         } else {
@@ -457,10 +455,9 @@ fn syn_ack_header(
     client: IpAddr,
 ) -> Header {
     let offers_cookie = entry.offers_cookie && entry.copies == 1;
-    let shift = shift_of(entry, socket);
     let options = Options {
         mss: Some(entry.own_mss),
-        window_scale: entry.offer.window_scale.map(|_| shift.get()),
+        window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
         sack_permitted: entry.offer.sack,
         timestamps: entry.timestamps(cx.now),
         user_timeout: user_timeout::advertised(socket),
@@ -472,17 +469,13 @@ fn syn_ack_header(
 }
 
 /// The window of what is no SYN is scaled. covers: 7323-4
-fn challenge_header(entry: &HalfOpen, cx: &Context, socket: &SocketOptions) -> Header {
+fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
     let options = Options {
         timestamps: entry.timestamps(cx.now),
         ..Options::default()
     };
     let scaled = entry.offer.window_scale.is_some();
-    let shift = if scaled {
-        shift_of(entry, socket).get()
-    } else {
-        0
-    };
+    let shift = if scaled { entry.shift.get() } else { 0 };
     half_open_header(
         entry,
         entry.iss + 1,
@@ -490,11 +483,6 @@ fn challenge_header(entry: &HalfOpen, cx: &Context, socket: &SocketOptions) -> H
         entry.rcv_wnd >> shift,
         options,
     )
-}
-
-/// The same as the connection that the entry becomes has.
-fn shift_of(entry: &HalfOpen, socket: &SocketOptions) -> Shift {
-    recv_window::shift_for(u32::from(entry.rcv_wnd).max(socket.recv_buffer))
 }
 
 fn half_open_header(

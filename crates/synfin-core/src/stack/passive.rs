@@ -14,6 +14,7 @@ use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Events, Marks};
 use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
+use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::reset::{self, ChallengeLimiter};
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, segment_arrives};
@@ -161,7 +162,8 @@ impl Stack {
             peer_mss: seg.options.mss.unwrap_or(0),
             own_mss,
             path_mtu,
-            rcv_wnd: socket.recv_buffer.min(u32::from(u16::MAX)) as u16,
+            rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
+            shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,
             offer: Offer::of(seg, &self.cx.config.tcp.options),
             ts_recent: seg.options.timestamps.map_or(0, |t| t.val),

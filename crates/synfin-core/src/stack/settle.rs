@@ -10,7 +10,7 @@ use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
-use crate::tcp::send::{persist, window};
+use crate::tcp::send::{buffer as send_buffer, persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
 use crate::trace::AckReason;
@@ -50,6 +50,7 @@ impl Stack {
         } else {
             rto::rearm(c, &mut self.cx);
             persist::rearm(c, &mut self.cx);
+            send_buffer::tell_writable(c, &self.cx);
             self.recount(id);
         }
         self.queue_for_memory(id);
@@ -200,23 +201,28 @@ impl Stack {
         };
         if c.marks.take(Marks::WANT_MEMORY) && !c.marks.has(Marks::MEMORY_QUEUED) {
             c.marks.set(Marks::MEMORY_QUEUED);
-            self.memory_waiters.push_back(id);
+            self.cx.memory_waiters.push_back(id);
         }
     }
 
-    /// Tells those whose SEND found no memory that there is some again.
-    pub(super) fn serve_memory_waiters(&mut self) {
-        while !self.memory_waiters.is_empty() && self.cx.pool.pressure() == Pressure::None {
-            let Some(id) = self.memory_waiters.pop_front() else {
-                return;
+    /// Tells those whose SEND found no memory that there is some again: all of them when there is
+    /// plenty, else one at a time, so that each gets its turn. Tells whether anybody was told.
+    pub(super) fn serve_memory_waiters(&mut self) -> bool {
+        let mut told = false;
+        while self.cx.pool.has_room() && !(told && self.cx.pool.pressure() > Pressure::None) {
+            let Some(id) = self.cx.memory_waiters.pop_front() else {
+                break;
             };
             let Some(c) = self.tables.conns.get_mut(id) else {
                 continue;
             };
             c.marks.clear(Marks::MEMORY_QUEUED);
+            c.marks.set(Marks::MEMORY_TURN);
+            told |= c.marks.has(Marks::WANT_WRITE) && !c.is_orphan();
             c.raise_writable();
             self.queue_events(id);
         }
+        told
     }
 
     /// A wheel entry is made only if the deadline is earlier than the one filed; a later one is

@@ -33,7 +33,7 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         phases::tell_acked(c, cx, &before.ack, &news);
     }
     if news.advanced {
-        offer_room(c, cx);
+        crate::tcp::send::buffer::tell_writable(c, cx);
     }
     window::update(c, cx, seg);
     if let Some(active) = &mut c.active {
@@ -127,15 +127,6 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     }
     c.cold.stats.octets_delivered += u64::from(news.delivered.octets);
     news
-}
-
-fn offer_room(c: &mut Connection, cx: &Context) {
-    if let Some(active) = &c.active {
-        let limit = c.options(&cx.config).send_buffer as usize;
-        if active.send.queue.len() <= limit / 3 * 2 {
-            c.raise_writable();
-        }
-    }
 }
 
 /// covers: 6298-7, 6298-8, 7323-14, BUG-19, 9293-MUST-18

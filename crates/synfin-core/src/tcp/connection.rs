@@ -4,6 +4,7 @@
 //! Glue and storage only: what is done to it stands in the modules of the operations.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synfin_wire::SeqNum;
@@ -16,19 +17,23 @@ use crate::event::{CloseReason, ListenerId, SoftError};
 use crate::ip::address::AddrId;
 use crate::random::Secrets;
 use crate::replies::Replies;
+use crate::slab::SlotId;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, NewReno, initial_window};
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::{Recovery, delivery, rack};
 use crate::tcp::recv::half::RecvHalf;
+use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
-use crate::trace::{AckReason, FlowId, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer};
+use crate::trace::{
+    AckReason, FlowId, ReceiveLimit, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer,
+};
 
 /// What every operation on a connection may use besides the connection.
 pub(crate) struct Context {
@@ -41,6 +46,8 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
+    /// Connections whose SEND found no memory, in the order of their turns.
+    pub(crate) memory_waiters: VecDeque<SlotId>,
 }
 
 impl Context {
@@ -218,6 +225,8 @@ bits! {
         HANDSHAKE_ACK = 28,
         /// Text left with our first SYN (RFC 7413).
         SYN_TEXT = 29,
+        /// Its turn has come among those who wait for memory.
+        MEMORY_TURN = 30,
     }
 }
 
@@ -318,6 +327,11 @@ pub(crate) struct Cold {
     pub(crate) received_tos: u8,
     pub(crate) peer_mss: u16,
     pub(crate) own_mss: u16,
+    /// The shift that our SYN announces: options that change later do not change it.
+    pub(crate) own_shift: Shift,
+    /// What holds back the window that we offer, as the trace was told.
+    pub(crate) receive_limit: Option<ReceiveLimit>,
+    pub(crate) tuning: Tuning,
     pub(crate) rcv_mss: u16,
     /// The largest IP packet of the path in octets.
     pub(crate) path_mtu: u16,
@@ -478,10 +492,14 @@ impl Connection {
                 quick_acks: cx.config.tcp.ack.quick,
                 peer_mss: 0,
                 own_mss: opening.own_mss,
+                own_shift: Shift::NONE,
+                receive_limit: None,
+                tuning: Tuning::new(&cx.config, now),
                 rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
                 path_mtu: opening.path_mtu,
             },
         };
+        c.cold.own_shift = recv_window::shift_for(c.options(&cx.config), &cx.config);
         c.cold.peer_mss = c.effective_peer_mss(None);
         c.start_congestion_control(cx);
         c
@@ -522,8 +540,8 @@ impl Connection {
     /// The options of the peer's SYN are in use.
     fn apply_offer(&mut self, entry: &HalfOpen, cx: &Context) {
         if let Some(scale) = entry.offer.window_scale {
-            let own = recv_window::shift_for(self.options(&cx.config).recv_buffer);
-            self.shifts = Shifts::new(Shift::new(scale), own);
+            self.cold.own_shift = entry.shift;
+            self.shifts = Shifts::new(Shift::new(scale), entry.shift);
         }
         if entry.offer.timestamps {
             self.marks.set(Marks::TIMESTAMPS.or(Marks::TS_RECENT));

@@ -9,7 +9,7 @@ use crate::config::OptionConfig;
 use crate::driver::DeviceId;
 use crate::event::ListenerId;
 use crate::slab::SlotId;
-use crate::tcp::connection::{Context, Key};
+use crate::tcp::connection::{Context, Key, Shift};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::segment::Seg;
 use crate::time::Instant;
@@ -32,6 +32,8 @@ pub(crate) struct HalfOpen {
     pub(crate) path_mtu: u16,
     /// The window offered in the SYN,ACK.
     pub(crate) rcv_wnd: u16,
+    /// The shift of the windows after it, if scaling is in use.
+    pub(crate) shift: Shift,
     pub(crate) syn_wnd: u16,
     pub(crate) offer: Offer,
     pub(crate) ts_recent: u32,

@@ -9,6 +9,7 @@ use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recv::urgent;
+use crate::tcp::{recv, send};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
 
@@ -67,6 +68,10 @@ pub struct ConnectionInfo {
     pub min_rtt_us: Option<u32>,
     /// Retransmission timeout with backoff.
     pub rto_us: u64,
+    /// Octets that may wait to be sent or acknowledged.
+    pub send_limit: u32,
+    /// Octets that may wait to be read.
+    pub recv_limit: u32,
     /// Text queued and never sent.
     pub unsent: u32,
     /// Text sent and not acknowledged.
@@ -125,6 +130,8 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         rttvar_us: c.cold.rtt.rttvar_us,
         min_rtt_us: Some(c.cold.rtt.min_rtt_us).filter(|us| *us != u32::MAX),
         rto_us: c.cold.rtt.rto(&cx.config.tcp.rto).as_micros() as u64,
+        send_limit: send::buffer::limit(c, cx),
+        recv_limit: recv::tuning::limit(c, cx),
         unsent: c.unsent(),
         unacked: c.snd.una.distance_to(c.snd.nxt),
         unread: active.map_or(0, |active| active.recv.queue.len() as u32),

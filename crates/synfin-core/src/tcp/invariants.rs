@@ -5,7 +5,7 @@ use crate::state::State;
 use crate::tcp::connection::{Connection, Marks};
 
 /// Panics, with the name of the rule, when something is broken.
-/// covers: INV-1, INV-5, INV-6, INV-7, INV-11, INV-16
+/// covers: INV-1, INV-5, INV-6, INV-7, INV-10, INV-11, INV-16
 pub(crate) fn check(c: &Connection) {
     check_sequence_space(c);
     check_flight(c);
@@ -113,6 +113,7 @@ fn check_timers(c: &Connection) {
 
 fn check_receive(c: &Connection) {
     let Some(active) = &c.active else { return };
+    active.recv.out_of_order.check();
     for block in active.recv.out_of_order.sack_blocks(4).iter() {
         assert!(
             block.left.after(c.rcv.nxt),

@@ -6,7 +6,7 @@ use crate::state::Cause;
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Marks, Shift, Shifts};
 use crate::tcp::fast_open;
-use crate::tcp::recv::{timestamps, window as recv_window};
+use crate::tcp::recv::timestamps;
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, on_established, segment_arrives};
@@ -88,7 +88,7 @@ fn on_simultaneous_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 fn take_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     c.cold.irs = seg.seq;
     // The window that our SYN offered begins where the peer's numbers do.
-    let offered = c.options(&cx.config).recv_buffer.min(u32::from(u16::MAX));
+    let offered = c.rcv.wnd();
     c.rcv.nxt = seg.seq + 1;
     c.rcv.edge = c.rcv.nxt + offered;
     c.rcv.last_ack_sent = c.rcv.nxt;
@@ -101,8 +101,7 @@ pub(crate) fn negotiate(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let offered = cx.config.tcp.options;
     let options = &seg.options;
     if let (true, Some(scale)) = (offered.window_scale, options.window_scale) {
-        let own = recv_window::shift_for(c.options(&cx.config).recv_buffer);
-        c.shifts = Shifts::new(Shift::new(scale), own);
+        c.shifts = Shifts::new(Shift::new(scale), c.cold.own_shift);
     }
     if offered.timestamps && options.timestamps.is_some() {
         c.marks.set(Marks::TIMESTAMPS);

@@ -6,9 +6,9 @@ use core::time::Duration;
 use crate::event::{CloseReason, RecvError, RecvOutcome, SendError, SendOutcome};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Marks};
-use crate::tcp::recv::{urgent as recv_urgent, window as recv_window};
+use crate::tcp::recv::{tuning, urgent as recv_urgent, window as recv_window};
 use crate::tcp::reset::reset_connection;
-use crate::tcp::send::urgent;
+use crate::tcp::send::{buffer, urgent};
 use crate::tcp::timeouts;
 use crate::trace::{AckReason, ResetReason, TimerKind, TraceEvent, UserCall};
 
@@ -37,10 +37,14 @@ pub(crate) fn send(
     if c.marks.has(Marks::FIN_QUEUED) || !c.state.can_queue_text() {
         return Err(SendError::Closing);
     }
-    let limit = c.options(&cx.config).send_buffer as usize;
     let offered: usize = data.iter().map(|piece| piece.len()).sum();
+    if offered > 0 && buffer::waits_for_memory(c, cx) {
+        c.marks.set(Marks::WANT_WRITE.or(Marks::WANT_MEMORY));
+        return Ok(SendOutcome::WouldBlock);
+    }
+    c.marks.clear(Marks::MEMORY_TURN);
+    let mut room = buffer::room(c, cx);
     let queue = &mut c.active().send.queue;
-    let mut room = limit.saturating_sub(queue.len());
     let mut queued = 0;
     let mut out_of_memory = false;
     for piece in data {
@@ -109,6 +113,7 @@ pub(crate) fn recv(
             TraceEvent::Call(UserCall::Receive(read as u32)),
         );
     }
+    tuning::on_read(c, cx, read);
     if recv_window::is_update_due(c, cx) {
         c.ack_now(AckReason::WindowUpdate);
     }

@@ -81,7 +81,7 @@ fn half_open_and_an_ack_too_far() {
 #[test]
 fn delayed_acknowledgements() {
     let mut config = StackConfig::new(Profile::Strict);
-    config.socket.recv_buffer = 65_535;
+    config.socket.recv_buffer = synfin_core::BufferSize::Fixed(65_535);
     let mut peer = Peer::open(Setup {
         config,
         ..Setup::default()

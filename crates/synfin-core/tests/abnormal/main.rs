@@ -7,6 +7,7 @@ mod after_close;
 mod closing;
 mod edges;
 mod headers;
+mod memory;
 mod opening;
 mod pace;
 mod promises;

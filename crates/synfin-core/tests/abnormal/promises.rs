@@ -219,9 +219,10 @@ fn the_right_edge_never_moves_back() {
 fn memory_of_a_connection_is_bounded() {
     let mut peer = Peer::open(Setup::default());
     let bound = {
-        let options = peer.setup.config.socket;
+        let conn = peer.stack.conn(peer.id()).expect("a handle");
+        let info = conn.info(peer.now);
         // Text that just fits may lie in chunks with as much room again.
-        2 * (options.recv_buffer + options.send_buffer) as usize + 65_664
+        2 * (info.recv_limit + info.send_limit) as usize + 65_664
     };
     while peer.write(10_000) > 0 {}
     for n in 0..2000_i64 {

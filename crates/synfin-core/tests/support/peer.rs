@@ -34,13 +34,15 @@ pub(crate) struct Setup {
     pub(crate) scale: Option<u8>,
     /// The window the peer offers where a script says nothing.
     pub(crate) win: u16,
+    /// Octets of buffers that the stack may use.
+    pub(crate) memory: usize,
     pub(crate) config: StackConfig,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let mut config = StackConfig::default();
-        config.socket.recv_buffer = 16_384;
+        config.socket.recv_buffer = synfin_core::BufferSize::Fixed(16_384);
         Self {
             v6: false,
             irs: 7_000,
@@ -49,6 +51,7 @@ impl Default for Setup {
             sack: false,
             scale: None,
             win: u16::MAX,
+            memory: 1 << 30,
             config,
         }
     }
@@ -135,7 +138,7 @@ impl Peer {
         } else {
             ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap())
         };
-        let memory = Memory::default();
+        let memory = Memory::new(setup.memory);
         let mut stack = Stack::new(setup.config.clone(), memory, [7; 32]).expect("a good config");
         let device = stack.add_device(DeviceCaps::ip(MTU as u32));
         stack.add_address(device, local, if setup.v6 { 64 } else { 24 });

@@ -117,7 +117,7 @@ fn the_mark_moves_on_with_more_urgent_text() {
 #[test]
 fn what_is_not_taken_is_not_urgent() {
     let mut setup = Setup::default();
-    setup.config.socket.send_buffer = 2048;
+    setup.config.socket.send_buffer = 2048.into();
     let mut peer = Peer::open(setup);
     assert_eq!(peer.write(2048), 2048);
     assert_eq!(write_urgent(&mut peer, 10), 0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synfin_core::{ConnectOptions, Profile, StackConfig};
+use synfin_core::{BufferSize, ConnectOptions, Profile, StackConfig};
 
 use crate::host::HostConfig;
 use crate::link::{LinkConfig, Loss};
@@ -71,8 +71,8 @@ impl Plan {
 
     pub(super) fn host(&self, name: &str, number: u8, random: &mut Random) -> HostConfig {
         let mut config = StackConfig::new(self.profile);
-        config.socket.send_buffer = *random.pick(&[2048, 8192, 65_536, 1 << 20]);
-        config.socket.recv_buffer = *random.pick(&[2048, 8192, 65_536, 1 << 20]);
+        config.socket.send_buffer = draw_buffer(random);
+        config.socket.recv_buffer = draw_buffer(random);
         config.socket.nodelay = random.chance(0.5);
         config.tcp.options.timestamps = random.chance(0.7);
         config.tcp.options.sack = random.chance(0.7);
@@ -94,6 +94,16 @@ impl Plan {
             std::net::Ipv4Addr::new(10, 0, 0, 2).into()
         };
         ((addr, 80).into(), ConnectOptions::default())
+    }
+}
+
+/// As it comes, or of a size that something is wrong with.
+fn draw_buffer(random: &mut Random) -> BufferSize {
+    let octets = *random.pick(&[0, 2048, 8192, 65_536, 1 << 20]);
+    if octets == 0 {
+        BufferSize::Auto
+    } else {
+        BufferSize::Fixed(octets)
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) const SCENES: &[Scene] = &[
         ]],
         tune: |host, config| {
             if host == Host::Client {
-                config.socket.recv_buffer = 8192;
+                config.socket.recv_buffer = synfin_core::BufferSize::Fixed(8192);
             }
         },
         bytes: 20_000,

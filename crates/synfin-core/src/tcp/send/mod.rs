@@ -1,5 +1,6 @@
 //! The sending half: queued and unacknowledged text, what leaves next, and the timing of it.
 
+pub(crate) mod buffer;
 pub(crate) mod half;
 pub(crate) mod keep_alive;
 pub(crate) mod next_segment;

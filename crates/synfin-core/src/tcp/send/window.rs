@@ -20,7 +20,9 @@ pub(crate) fn update(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let newer = c.snd.wl2.before(seg.ack)
         || c.snd.wl1.before(seg.seq)
         || (c.snd.wl1 == seg.seq && c.snd.wl2 == seg.ack);
-    if newer {
+    // A window counts from `snd.una`: one that belongs to an older acknowledgement would reach too
+    // far, however new the segment's text is.
+    if newer && seg.ack.at_or_after(c.snd.una) {
         let shift = if seg.syn() {
             super::super::connection::Shift::NONE
         } else {

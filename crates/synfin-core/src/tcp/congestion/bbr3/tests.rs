@@ -289,12 +289,18 @@ fn event(kind: CongestionKind) -> CongestionEvent {
 /// covers: 3168-6
 #[test]
 fn a_mark_ends_startup_and_probing_and_lowers_the_short_term() {
-    let mark = CongestionEvent { flight_size: 500_000, ..event(CongestionKind::Ecn) };
+    let mark = CongestionEvent {
+        flight_size: 500_000,
+        ..event(CongestionKind::Ecn)
+    };
     let mut startup = deep_link();
     startup.run(Duration::from_millis(150));
     startup.controller.on_congestion(&mark);
     let seen = modes(&mut startup, Duration::from_millis(50));
-    assert!(seen.iter().any(|(mode, _)| *mode == Mode::Drain), "{seen:?}");
+    assert!(
+        seen.iter().any(|(mode, _)| *mode == Mode::Drain),
+        "{seen:?}"
+    );
     let mut up = deep_link();
     up.run(seconds(1));
     while up.controller.mode != Mode::Up {
