@@ -78,6 +78,19 @@ fn check_flight(c: &Connection) {
     }
     assert_eq!(in_flight, send.in_flight, "INV-7: octets in flight");
     assert_eq!(lost, send.lost, "INV-7: segments marked lost");
+    let flying = send.sent.iter().filter(|segment| segment.is_in_flight());
+    let filed = send.by_time.iter().filter(|entry| {
+        let place = send.place_of(entry.seq);
+        place.is_some_and(|place| {
+            let segment = &send.sent[place];
+            segment.is_in_flight() && segment.transmission == entry.number
+        })
+    });
+    let syn = usize::from(c.syn_unacked());
+    assert!(
+        filed.count() + syn >= flying.count(),
+        "INV-7: a segment in flight that RACK does not know"
+    );
     assert_eq!(sacked, send.sacked, "INV-7: segments reported by SACK");
     assert_eq!(
         sacked_octets, send.sacked_octets,

@@ -56,7 +56,7 @@ pub(crate) fn on_ack(
         c.active().recovery.dup_acks = 0;
         c.active().recovery.force_first = false;
     }
-    let undone = look_for_undo(c, cx, seg, before, news);
+    let undone = look_for_undo(c, cx, before, news);
     let left = leave_if_done(c, cx);
     let wait = detect(c, cx, before, news);
     if news.advanced && !undone {
@@ -68,13 +68,7 @@ pub(crate) fn on_ack(
 }
 
 /// covers: 5682-1, 8985-6
-fn look_for_undo(
-    c: &mut Connection,
-    cx: &mut Context,
-    seg: &Seg,
-    before: &Before,
-    news: &News,
-) -> bool {
+fn look_for_undo(c: &mut Connection, cx: &mut Context, before: &Before, news: &News) -> bool {
     if c.syn_unacked() {
         return false;
     }
@@ -82,7 +76,7 @@ fn look_for_undo(
     if c.active().recovery.phase == Phase::Loss && frto::on_ack(c, cx, news, duplicate) {
         return true;
     }
-    undo::try_undo(c, cx, seg, news.advanced)
+    undo::try_undo(c, cx, news)
 }
 
 /// Everything sent before the reduction is acknowledged.

@@ -7,6 +7,7 @@ use synfin_wire::{SackBlock, SackBlocks, SeqNum};
 
 use crate::tcp::recovery::delivery::Delivered;
 use crate::tcp::recovery::rack::Rack;
+use crate::tcp::recv::timestamps;
 use crate::tcp::send::half::{SendHalf, SentSegment};
 use crate::time::Instant;
 
@@ -29,6 +30,9 @@ pub(crate) struct News {
     pub(crate) retransmitted: bool,
     /// The acknowledged number moved.
     pub(crate) advanced: bool,
+    /// The end of a segment that was sent again and is acknowledged by an answer to its first
+    /// copy, as the echoed timestamp tells (RFC 3522).
+    pub(crate) late: Option<SeqNum>,
 }
 
 /// What an acknowledgement is judged by besides the record.
@@ -42,6 +46,18 @@ pub(crate) struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// The segment at the left edge is acknowledged. Only of this one the echo is known to be:
+    /// an acknowledgement of several echoes the first.
+    fn on_first_acked(&mut self, news: &mut News, segment: &SentSegment) {
+        let sent = timestamps::clock(self.ts_offset, segment.sent_at);
+        let earlier = self
+            .echo
+            .is_some_and(|echo| echo != 0 && (echo.wrapping_sub(sent) as i32) < 0);
+        if segment.copies == 2 && !segment.sacked && earlier {
+            news.late = Some(segment.end());
+        }
+    }
+
     fn on_delivered(&mut self, news: &mut News, segment: &SentSegment, octets: u32) {
         news.delivered.add(segment, octets);
         self.rack
@@ -56,6 +72,9 @@ impl Judge<'_> {
 impl SendHalf {
     /// Takes what `una` acknowledges off the record.
     pub(crate) fn on_acked(&mut self, una: SeqNum, judge: &mut Judge<'_>, news: &mut News) {
+        if let Some(first) = self.sent.front().filter(|first| first.seq.before(una)) {
+            judge.on_first_acked(news, first);
+        }
         while let Some(first) = self.sent.front_mut() {
             if !first.seq.before(una) {
                 break;
@@ -184,6 +203,7 @@ impl SendHalf {
         }
         self.sacked = 0;
         self.sacked_octets = 0;
+        self.order_by_time();
     }
 }
 

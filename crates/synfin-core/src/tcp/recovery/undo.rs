@@ -4,10 +4,9 @@
 use synfin_wire::{SackBlock, SeqNum};
 
 use crate::tcp::congestion::Phase;
-use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::connection::{Connection, Context};
+use crate::tcp::recovery::scoreboard::News;
 use crate::tcp::recovery::{Frto, rto};
-use crate::tcp::recv::timestamps;
-use crate::tcp::segment::Seg;
 use crate::trace::{RecoveryEvent, TraceEvent, UndoSign};
 
 /// What is kept to find out.
@@ -17,8 +16,8 @@ pub(crate) struct Undo {
     marker: Option<SeqNum>,
     /// Retransmissions since, less those reported as duplicates.
     outstanding: u32,
-    /// Our timestamp on the first of them.
-    first_ts: Option<u32>,
+    /// There was one.
+    resent: bool,
 }
 
 impl Undo {
@@ -31,10 +30,10 @@ impl Undo {
     }
 
     /// A segment was sent again.
-    pub(crate) fn on_resent(&mut self, ts: u32) {
+    pub(crate) fn on_resent(&mut self) {
         if self.marker.is_some() {
             self.outstanding += 1;
-            self.first_ts.get_or_insert(ts);
+            self.resent = true;
         }
     }
 
@@ -47,18 +46,9 @@ impl Undo {
         }
     }
 
-    /// The acknowledged number moved by an answer to what was sent before the first
-    /// retransmission.
-    fn is_answer_to_original(&self, echo: Option<u32>) -> bool {
-        let Some((first, echo)) = self.first_ts.zip(echo) else {
-            return false;
-        };
-        self.marker.is_some() && (echo.wrapping_sub(first) as i32) < 0
-    }
-
     /// All retransmissions were duplicates.
     fn is_all_duplicate(&self) -> bool {
-        self.marker.is_some() && self.first_ts.is_some() && self.outstanding == 0
+        self.marker.is_some() && self.resent && self.outstanding == 0
     }
 }
 
@@ -70,18 +60,13 @@ pub(crate) fn on_dsack(c: &mut Connection, block: SackBlock) {
 }
 
 /// Looks for signs that the last reduction was needless, and takes it back.
-pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, seg: &Seg, advanced: bool) -> bool {
-    let echo = seg
-        .options
-        .timestamps
-        .filter(|_| c.marks.has(Marks::TIMESTAMPS))
-        .map(|t| t.ecr)
-        .filter(|ecr| *ecr != 0);
+pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> bool {
     let Some(active) = &c.active else {
         return false;
     };
     let undo = &active.recovery.undo;
-    let sign = if advanced && undo.is_answer_to_original(echo) {
+    let late = news.late.zip(undo.marker);
+    let sign = if late.is_some_and(|(end, marker)| end.after(marker)) {
         UndoSign::Timestamp
     } else if undo.is_all_duplicate() {
         UndoSign::DuplicateSack
@@ -123,9 +108,4 @@ pub(crate) fn apply(c: &mut Connection, cx: &mut Context, sign: UndoSign) {
         c.trace_congestion(cx);
     }
     rto::restart(c, cx);
-}
-
-/// Our clock now, as a retransmission carries it.
-pub(crate) fn stamp(c: &Connection, cx: &Context) -> u32 {
-    timestamps::clock(c.cold.ts_offset, cx.now)
 }

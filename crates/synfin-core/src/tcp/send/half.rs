@@ -212,6 +212,25 @@ impl SendHalf {
         }
         self.lost = 0;
         self.lost_from = 0;
+        self.order_by_time();
+    }
+
+    /// Files anew what is in flight by time: something has come back into flight.
+    pub(crate) fn order_by_time(&mut self) {
+        let mut flight: alloc::vec::Vec<&SentSegment> = self
+            .sent
+            .iter()
+            .filter(|segment| segment.is_in_flight())
+            .collect();
+        // The sort is stable: of one instant, the lower sequence number first.
+        flight.sort_by_key(|segment| segment.sent_at);
+        self.by_time = flight
+            .iter()
+            .map(|segment| Transmission {
+                seq: segment.seq,
+                number: segment.transmission,
+            })
+            .collect();
     }
 
     /// Cuts the record at this place in two, so that the first part is `len` long; for segments

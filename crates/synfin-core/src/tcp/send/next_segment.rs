@@ -10,7 +10,7 @@ use crate::tcp::congestion::SentSample;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::fast_open;
 use crate::tcp::recovery::delivery::Departure;
-use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto, undo};
+use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::{pacing, persist, window};
 use crate::time::Tick;
@@ -203,9 +203,8 @@ fn resend(c: &mut Connection, cx: &Context, place: usize) {
         return;
     };
     let departure = depart(c, cx, len);
-    let stamp = undo::stamp(c, cx);
     let active = c.active();
-    active.recovery.undo.on_resent(stamp);
+    active.recovery.undo.on_resent();
     active.send.on_resent(place, cx.now, departure);
     if place == 0 && active.recovery.timer == RetransmitTimer::Rto {
         // The timer is about this copy now. covers: 6298-12
