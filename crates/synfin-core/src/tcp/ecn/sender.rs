@@ -1,0 +1,161 @@
+//! What the peer reports, as the sender reads it (RFC 3168 section 6.1.2, RFC 9768 section 3.2.2).
+
+use synfin_wire::{Flags, SeqNum};
+
+use super::{Accurate, Feedback, ace_of, trace};
+use crate::tcp::connection::{Connection, Context};
+use crate::tcp::recovery;
+use crate::tcp::segment::Seg;
+use crate::trace::EcnEvent;
+
+/// The sending half before an acknowledgement worked on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Before {
+    una: SeqNum,
+    segments: usize,
+    ssthresh: u32,
+}
+
+pub(crate) fn before_ack(c: &Connection) -> Before {
+    Before {
+        una: c.snd.una,
+        segments: outstanding(c),
+        ssthresh: c.cold.congestion.ssthresh(),
+    }
+}
+
+fn outstanding(c: &Connection) -> usize {
+    c.active
+        .as_ref()
+        .map_or(0, |active| active.send.sent.len())
+}
+
+/// An acceptable acknowledgement was processed.
+pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) {
+    if seg.syn() || c.cold.ecn.feedback == Feedback::Off {
+        return;
+    }
+    if c.cold.congestion.ssthresh() < before.ssthresh {
+        // A loss was answered: that is the reduction of this window of data. covers: 3168-6
+        note_reduction(c);
+    }
+    if c.cold.ecn.recover.is_some_and(|at| c.snd.una.at_or_after(at)) {
+        c.cold.ecn.recover = None;
+    }
+    let marked = match c.cold.ecn.feedback {
+        Feedback::Classic => classic(c, seg),
+        Feedback::Accurate => accurate(c, cx, seg, before),
+        _ => None,
+    };
+    if let Some(octets) = marked {
+        cx.counters.ecn_echo_received += 1;
+        reduce(c, cx, octets);
+    }
+}
+
+/// ECE counts only where something of ours could have been marked.
+fn classic(c: &Connection, seg: &Seg) -> Option<u32> {
+    (seg.flags.contains(Flags::ECE) && c.cold.ecn.capable).then_some(0)
+}
+
+/// At most once for a window of data. covers: 3168-6, ATT-51
+fn reduce(c: &mut Connection, cx: &mut Context, ce_octets: u32) {
+    if c.cold.ecn.recover.is_some() {
+        return;
+    }
+    recovery::on_ecn_echo(c, cx, ce_octets);
+    note_reduction(c);
+    trace(c, cx, EcnEvent::Reduced { ce_octets });
+    if cx.tracer.is_on() {
+        c.trace_congestion(cx);
+    }
+}
+
+fn note_reduction(c: &mut Connection) {
+    c.cold.ecn.recover = Some(c.snd.nxt);
+    c.cold.ecn.cwr_owed = c.cold.ecn.feedback == Feedback::Classic;
+}
+
+/// Octets that were newly reported as marked; `None` for no news.
+fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> Option<u32> {
+    let mss = u32::from(c.eff_snd_mss);
+    let acked = before.una.distance_to(c.snd.una);
+    let segments = before.segments.saturating_sub(outstanding(c)) as u32;
+    let ace = ace_of(seg.flags);
+    let sent = &mut c.cold.ecn.accurate.as_mut()?.sent;
+    let first = core::mem::replace(&mut sent.first, false);
+    if first && ace == 0 {
+        // covers: 9768-6, 9768-15
+        sent.ignored = true;
+        c.cold.ecn.capable = false;
+        trace(c, cx, EcnEvent::AceZeroed);
+        return None;
+    }
+    if sent.ignored {
+        return None;
+    }
+    let newer = is_newer(sent.tsval, seg);
+    if let (true, Some(timestamps)) = (newer, seg.options.timestamps) {
+        sent.tsval = Some(timestamps.val);
+    }
+    if first && acked > 0 && before.segments <= 1 && seg.len() == 0 && seg.options.sack.is_empty() {
+        if let Some(read) = c.cold.ecn.read_third_ack(ace) {
+            return read;
+        }
+    }
+    if acked == 0 && !newer {
+        return None;
+    }
+    let accurate = c.cold.ecn.accurate.as_mut()?;
+    newly_marked(accurate, seg, segments, mss)
+}
+
+fn is_newer(last: Option<u32>, seg: &Seg) -> bool {
+    let Some(timestamps) = seg.options.timestamps else {
+        return false;
+    };
+    last.is_none_or(|last| (timestamps.val.wrapping_sub(last) as i32) > 0)
+}
+
+impl super::Ecn {
+    /// The third segment tells how our SYN,ACK arrived, if it is a server that reads it.
+    /// covers: 9768-6
+    fn read_third_ack(&mut self, ace: u8) -> Option<Option<u32>> {
+        let accurate = self.accurate.as_mut()?;
+        if accurate.received.handshake_owed || accurate.received.was_client() {
+            return None;
+        }
+        accurate.sent.cep = if ace == 0b110 { 6 } else { 5 };
+        // The SYN,ACK left Not-ECT: anything else was written by the path.
+        if matches!(ace, 0b011 | 0b100 | 0b110) {
+            self.capable = false;
+        }
+        Some(None)
+    }
+}
+
+/// The increase of the peer's counters. Where ACE may have gone round, the safest likely case is
+/// taken, unless the octets marked say that it did not. covers: 9768-12
+fn newly_marked(accurate: &mut Accurate, seg: &Seg, segments: u32, mss: u32) -> Option<u32> {
+    let sent = &mut accurate.sent;
+    let least = u32::from(ace_of(seg.flags)).wrapping_sub(sent.cep) & 7;
+    let octets = seg.options.accecn.and_then(|option| option.eceb());
+    let octets = octets.map(|eceb| eceb.wrapping_sub(sent.ceb) & 0x00ff_ffff);
+    // Half of the number space forwards; a late segment would show as more.
+    let octets = octets.filter(|octets| *octets < 1 << 23);
+    let most = if segments > least {
+        segments - ((segments - least) & 7)
+    } else {
+        least
+    };
+    let packets = match octets {
+        Some(octets) if octets < most.saturating_mul(mss) / 2 => least,
+        _ => most,
+    };
+    sent.cep = sent.cep.wrapping_add(packets);
+    if let Some(octets) = octets {
+        sent.ceb = sent.ceb.wrapping_add(octets);
+    }
+    let marked = octets.unwrap_or(0).max(packets.saturating_mul(mss));
+    (packets > 0 || octets.unwrap_or(0) > 0).then_some(octets.unwrap_or(marked))
+}
