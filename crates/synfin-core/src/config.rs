@@ -80,8 +80,25 @@ pub struct TcpConfig {
     pub congestion: &'static str,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
+    /// Explicit congestion notification. Accepted, not asked for.
+    pub ecn: EcnMode,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
+}
+
+/// Explicit congestion notification (RFC 3168, RFC 9768).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EcnMode {
+    /// Neither asked for nor accepted.
+    Off,
+    /// Accepted as in RFC 3168 when a peer asks, not asked for. The default.
+    #[default]
+    Accept,
+    /// RFC 3168, asked for and accepted.
+    Classic,
+    /// Accurate feedback (RFC 9768), asked for and accepted; with peers that know only RFC 3168,
+    /// that.
+    Accurate,
 }
 
 /// RFC 6298.
@@ -320,6 +337,7 @@ impl TcpConfig {
                 burst: 5,
                 interval: ms(500),
             },
+            ecn: EcnMode::Accept,
             ignore_rst_in_time_wait: server,
         }
     }
@@ -348,6 +366,10 @@ impl TcpConfig {
         ensure(
             self.initial_window != Some(0),
             "initial_window must not be 0",
+        )?;
+        ensure(
+            self.ecn != EcnMode::Accurate,
+            "ecn: accurate feedback (RFC 9768) is not available",
         )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
     }

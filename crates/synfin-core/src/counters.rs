@@ -207,6 +207,10 @@ mib! {
     dsack_old_sent = "TcpExt" "TCPDSACKOldSent",
     /// D-SACK blocks sent for out-of-order duplicates.
     dsack_ofo_sent = "TcpExt" "TCPDSACKOfoSent",
+    /// Acceptable segments that arrived with CE on connections with ECN.
+    ecn_ce_received = "Synfin" "EcnCeReceived",
+    /// Acknowledgements that reported CE.
+    ecn_echo_received = "Synfin" "EcnEchoReceived",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

@@ -54,8 +54,8 @@ pub use synfin_wire as wire;
 
 pub use buffer::Slices;
 pub use config::{
-    AckConfig, ChallengeConfig, ConfigError, KeepAlive, Limits, OptionConfig, Patience, Profile,
-    RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
+    AckConfig, ChallengeConfig, ConfigError, EcnMode, KeepAlive, Limits, OptionConfig, Patience,
+    Profile, RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -75,11 +75,12 @@ pub use stack::{
 pub use state::{Cause, IllegalTransition, State};
 pub use synfin_wire::{Flags, FourTuple, SeqNum};
 pub use tcp::congestion::CongestionControl;
+pub use tcp::ecn::IpEcn;
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
-    AckReason, FlowId, LossSign, RecoveryEvent, ResetReason, Role, SegmentRecord, SendReason,
-    TimerKind, TraceEvent, TraceRecord, TraceSeq, UserCall,
+    AckReason, EcnEvent, FlowId, LossSign, RecoveryEvent, ResetReason, Role, SegmentRecord,
+    SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UserCall,
 };

@@ -15,6 +15,7 @@ use crate::ip::output::IpMeta;
 use crate::replies::{Reply, SegmentReply};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
+use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
@@ -52,6 +53,15 @@ struct Outgoing {
     text_len: usize,
     ttl: u8,
     tos: u8,
+}
+
+impl Outgoing {
+    /// covers: 3168-12 (the DSCP stays as it is)
+    fn add(&mut self, addition: &ecn::emission::Addition) {
+        self.header.flags |= addition.flags;
+        self.header.options.accecn = addition.option;
+        self.tos |= addition.ip.bits();
+    }
 }
 
 impl Stack {
@@ -128,7 +138,8 @@ impl Stack {
         let emission = next_segment(c, &mut self.cx)?;
         let field = on_emit(c, &mut self.cx, &emission);
         let options = options_of(c, &self.cx, &emission);
-        let out = outgoing(
+        let addition = ecn::emission::on_emit(c, &mut self.cx, &emission, &options);
+        let mut out = outgoing(
             c,
             &self.cx,
             self.tables.addresses.get(c.key.local),
@@ -136,6 +147,7 @@ impl Stack {
             field,
             options,
         );
+        out.add(&addition);
         let shift = if emission.flags.contains(Flags::SYN) {
             Shift::NONE
         } else {
@@ -418,9 +430,10 @@ fn syn_ack_header(entry: &HalfOpen, cx: &Context) -> Header {
         window_scale: entry.offer.window_scale.map(|_| shift.get()),
         sack_permitted: entry.offer.sack,
         timestamps: entry.timestamps(cx.now),
+        accecn: entry.offer.ecn.option(entry.copies),
         ..Options::default()
     };
-    let flags = Flags::SYN | Flags::ACK;
+    let flags = Flags::SYN | Flags::ACK | entry.offer.ecn.flags(entry.copies);
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
 }
 
@@ -435,7 +448,7 @@ fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
     half_open_header(
         entry,
         entry.iss + 1,
-        Flags::ACK,
+        Flags::ACK | entry.offer.ecn.flags_of_ack(),
         entry.rcv_wnd >> shift,
         options,
     )
@@ -483,6 +496,8 @@ fn trace_sent(
         urgent: header.urgent,
         text_len: out.text_len as u32,
         options: header.options,
+        ecn: IpEcn::of(out.tos),
+        handshake: header.flags.contains(Flags::SYN),
     };
     cx.trace(
         flow,

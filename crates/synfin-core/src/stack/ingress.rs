@@ -284,7 +284,7 @@ fn parse_segment(packet: &Packet, chunk: &mut Chunk) -> Result<(FourTuple, Seg),
         local: SocketAddr::new(packet.dst, segment.dst_port),
         remote: SocketAddr::new(packet.src, segment.src_port),
     };
-    let seg = Seg::of(&segment);
+    let seg = Seg::of(&segment, packet.ecn);
     let text_start = end - segment.text.len();
     chunk.truncate(end);
     chunk.trim_front(text_start);

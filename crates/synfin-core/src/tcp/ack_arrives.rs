@@ -2,6 +2,7 @@
 //! RFC 9293 section 3.10.7.4, with RFC 5681, RFC 6298, RFC 6582 and RFC 7323 section 4.
 
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::ecn;
 use crate::tcp::recovery::newreno;
 use crate::tcp::recv::timestamps;
 use crate::tcp::segment::Seg;
@@ -74,7 +75,7 @@ fn advance(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     if syn > 0 {
         on_syn_acked(c, cx);
     }
-    if text > 0 {
+    if text > 0 && !ecn::sender::reports_marks(c, seg) {
         grow_window(c, text, flight_size);
     }
     newreno::on_progress(c, cx, acked);

@@ -18,6 +18,7 @@ use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, initial_window};
+use crate::tcp::ecn::Ecn;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::recv::half::RecvHalf;
@@ -287,6 +288,7 @@ pub(crate) struct Cold {
     pub(crate) options: Option<Box<SocketOptions>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
+    pub(crate) ecn: Ecn,
     pub(crate) iss: SeqNum,
     pub(crate) irs: SeqNum,
     pub(crate) max_snd_wnd: u32,
@@ -354,6 +356,8 @@ pub(crate) struct Deadlines {
     pub(crate) persist: Option<Instant>,
     pub(crate) delayed_ack: Option<Instant>,
     pub(crate) user_timeout: Option<Instant>,
+    /// No new text before (3168-10).
+    pub(crate) ecn_hold: Option<Instant>,
 }
 
 impl Deadlines {
@@ -363,6 +367,7 @@ impl Deadlines {
             self.persist,
             self.delayed_ack,
             self.user_timeout,
+            self.ecn_hold,
         ]
         .into_iter()
         .flatten()
@@ -424,6 +429,7 @@ impl Connection {
                 options: opening.socket.map(Box::new),
                 congestion: Congestion::new(0),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
+                ecn: Ecn::OFF,
                 iss,
                 irs: zero,
                 max_snd_wnd: 0,
@@ -501,6 +507,7 @@ impl Connection {
         if entry.offer.sack {
             self.marks.set(Marks::SACK);
         }
+        self.cold.ecn = entry.offer.ecn.into_state(entry.copies);
         self.cold.peer_mss = self.effective_peer_mss(Some(entry.peer_mss));
         let mss = self.update_mss();
         let segments = cx.config.tcp.initial_window;

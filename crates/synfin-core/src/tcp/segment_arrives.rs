@@ -16,6 +16,7 @@ use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::ecn;
 use crate::tcp::recv::{text, timestamps};
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
@@ -100,6 +101,7 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
     }
     timestamps::remember(c, cx, seg);
     keep_alive::on_received(c, cx);
+    ecn::receiver::on_segment(c, cx, seg);
     trim(c, cx, arrival);
     NEXT
 }
@@ -131,7 +133,7 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
             establish(c, cx, arrival);
         }
         if c.state.is_synchronized() && ack_arrives::is_acceptable(c, &seg) {
-            ack_arrives::process(c, cx, &seg);
+            take_ack(c, cx, &seg);
             on_our_fin_acked(c, cx, &seg);
             sixth_urg(c, arrival);
         }
@@ -141,6 +143,7 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
     }
     if c.state == State::SynReceived && seg.syn() && seg.seq == c.cold.irs {
         // Our SYN,ACK was lost, or is slower than the peer's patience.
+        ecn::negotiation::on_repeated_syn(c, cx, &seg);
         c.marks.set(Marks::SEND_SYN);
         cx.drop(c.cold.flow, DropReason::OldDuplicate);
         return;
@@ -236,7 +239,7 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
         reset::challenge(c, cx);
         return DONE;
     }
-    ack_arrives::process(c, cx, seg);
+    take_ack(c, cx, seg);
     let joined = c.state == State::FinWait1 && seg.fin();
     if !joined {
         on_our_fin_acked(c, cx, seg);
@@ -245,6 +248,15 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
         DONE
     } else {
         NEXT
+    }
+}
+
+/// An acceptable acknowledgement, with what it reports of the network.
+fn take_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
+    let before = ecn::sender::before_ack(c);
+    ack_arrives::process(c, cx, seg);
+    if let Some(before) = before {
+        ecn::sender::on_ack(c, cx, seg, before);
     }
 }
 

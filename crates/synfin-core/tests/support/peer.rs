@@ -12,7 +12,7 @@ use synfin_core::{
 
 use super::notation::{Marks, Script, resolve};
 use super::octets;
-use super::wire::packet;
+use super::wire::{mark, packet};
 
 pub(crate) const STACK_PORT: u16 = 5000;
 pub(crate) const PEER_PORT: u16 = 6000;
@@ -202,6 +202,7 @@ impl Peer {
             None => octets(start, script.len),
         };
         let mut bytes = packet(self.remote.ip(), self.local.ip(), &header, &body);
+        mark(&mut bytes, script.ecn);
         if script.corrupt {
             *bytes.last_mut().expect("not empty") ^= 1;
         }
@@ -218,6 +219,7 @@ impl Peer {
             window_scale: script.ws.or(self.setup.scale.filter(|_| own)),
             sack_permitted: own && self.setup.sack,
             timestamps: self.timestamps(script),
+            accecn: script.accecn,
             ..Options::default()
         };
         for (left, right) in &script.sack {

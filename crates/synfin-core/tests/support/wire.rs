@@ -92,6 +92,21 @@ pub(crate) fn ip(src: IpAddr, dst: IpAddr, protocol: u8, payload: &[u8]) -> Vec<
     [&header[..len], payload].concat()
 }
 
+/// Writes the ECN field of a packet.
+pub(crate) fn mark(bytes: &mut [u8], ecn: u8) {
+    if bytes[0] >> 4 == 4 {
+        let mut header = Ipv4Header::parse(bytes).expect("an IPv4 header");
+        header.tos = header.tos & !3 | ecn;
+        let payload = bytes.len() - 20;
+        header.emit(payload, bytes);
+    } else {
+        let mut header = Ipv6Header::parse(bytes).expect("an IPv6 header");
+        header.traffic_class = header.traffic_class & !3 | ecn;
+        let payload = bytes.len() - 40;
+        header.emit(payload, bytes);
+    }
+}
+
 /// Reads an emitted frame. covers: 9293-MUST-2, 9293-MUST-68, INV-8
 pub(crate) fn read(at: Instant, frame: &Transmit<'_>, mtu: usize) -> Packet {
     let mut bytes = vec![0; frame.len()];

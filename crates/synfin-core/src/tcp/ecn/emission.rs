@@ -2,11 +2,10 @@
 //! RFC 9768 section 3.2).
 
 use synfin_wire::Flags;
-use synfin_wire::tcp::{AccEcn, AccEcnOrder};
+use synfin_wire::tcp::{AccEcn, AccEcnOrder, Options, options_len};
 
-use super::{Feedback, IpEcn, Received, ace_flags, negotiation};
-use crate::tcp::connection::{Connection, Context, Marks};
-use crate::tcp::recv::half;
+use super::{Ecn, Feedback, IpEcn, Received, ace_flags, negotiation};
+use crate::tcp::connection::{Connection, Context};
 use crate::tcp::send::next_segment::Emission;
 use crate::trace::SendReason;
 
@@ -20,7 +19,12 @@ pub(crate) struct Addition {
 
 /// A segment is about to leave.
 /// covers: 3168-3, 3168-4, 3168-7
-pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission) -> Addition {
+pub(crate) fn on_emit(
+    c: &mut Connection,
+    cx: &mut Context,
+    emission: &Emission,
+    options: &Options,
+) -> Addition {
     if emission.flags.contains(Flags::RST) {
         return Addition::default();
     }
@@ -29,11 +33,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
     }
     let new = matches!(emission.reason, SendReason::Text | SendReason::Fin);
     let capable = new && emission.text_len > 0 && c.cold.ecn.capable;
-    let ip = if capable {
-        IpEcn::Ect0
-    } else {
-        IpEcn::NotEct
-    };
+    let ip = if capable { IpEcn::Ect0 } else { IpEcn::NotEct };
     match c.cold.ecn.feedback {
         Feedback::Classic => Addition {
             flags: classic(c, new && emission.text_len > 0),
@@ -42,7 +42,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
         },
         Feedback::Accurate => Addition {
             ip,
-            ..accurate(c, emission)
+            ..accurate(c, emission, options)
         },
         _ => Addition::default(),
     }
@@ -64,7 +64,7 @@ fn on_syn(c: &mut Connection, cx: &mut Context, emission: &Emission) -> Addition
     Addition {
         flags,
         ip: IpEcn::NotEct,
-        option: (accurate && !flags.is_empty() && copies == 1).then(initial_option),
+        option: (accurate && !c.cold.ecn.quiet && copies == 1).then(initial_option),
     }
 }
 
@@ -86,52 +86,63 @@ fn classic(c: &mut Connection, new_text: bool) -> Flags {
 }
 
 /// covers: 9768-4, 9768-5
-fn accurate(c: &mut Connection, emission: &Emission) -> Addition {
-    let blocks = half::blocks_to_send(c, emission.dsack).len() as u32;
-    let room = room_for_option(c, emission, blocks);
-    let of_syn = c.cold.ecn.of_syn;
+fn accurate(c: &mut Connection, emission: &Emission, options: &Options) -> Addition {
+    let of_syn_ack = c.cold.ecn.of_syn;
+    let room = u32::from(c.eff_snd_mss);
     let Some(accurate) = &mut c.cold.ecn.accurate else {
         return Addition::default();
     };
     let received = &mut accurate.received;
-    let first = core::mem::take(&mut received.handshake_owed);
-    let code = if first && emission.text_len == 0 && blocks == 0 {
-        negotiation::handshake_code(of_syn)
+    let third = core::mem::take(&mut received.handshake_owed)
+        && emission.text_len == 0
+        && options.sack.is_empty();
+    let code = if third {
+        negotiation::handshake_code(of_syn_ack)
     } else {
-        (received.cep & 7) as u8
+        received.ace()
     };
     received.told_cep = received.cep;
     Addition {
         flags: ace_flags(code),
         ip: IpEcn::NotEct,
-        option: option(received, room),
+        option: option(received, emission.text_len, options, room),
     }
 }
 
-/// Whether 12 octets are free beside the text and the blocks of SACK, of which two go first.
-/// covers: 9768-13
-fn room_for_option(c: &Connection, emission: &Emission, blocks: u32) -> bool {
-    let timestamps = if c.marks.has(Marks::TIMESTAMPS) {
-        12
-    } else {
-        0
-    };
-    let sack = if blocks > 0 { 4 + 8 * blocks } else { 0 };
-    let in_packet = emission.text_len + sack + OPTION_LEN <= u32::from(c.eff_snd_mss);
-    in_packet && timestamps + sack + OPTION_LEN <= 40
-}
-
-/// Three counters and the padding.
-const OPTION_LEN: u32 = 12;
-
-/// All counters whenever one has moved since they were last told. covers: 9768-10
-fn option(received: &mut Received, room: bool) -> Option<AccEcn> {
+/// All counters whenever one has moved since they were last told, where the text leaves room. Of
+/// SACK blocks, two go first. covers: 9768-10, 9768-13
+fn option(received: &mut Received, text_len: u32, beside: &Options, room: u32) -> Option<AccEcn> {
     let counters = [received.e0b, received.ceb, received.e1b];
-    let due = received.option_owed || counters != received.told;
-    if !due || !room {
+    if received.options_owed == 0 && counters == received.told {
         return None;
     }
-    received.option_owed = false;
+    let option = AccEcn::new(AccEcnOrder::Zero, &counters);
+    let with = Options {
+        accecn: Some(option),
+        ..*beside
+    };
+    // The segment size has room for the timestamps already.
+    let timestamps = beside.timestamps.map_or(0, |_| 12);
+    let more = (options_len(&with) as u32).saturating_sub(timestamps);
+    if text_len + more > room || options_len(&with) == options_len(beside) {
+        return None;
+    }
+    received.options_owed = received.options_owed.saturating_sub(1);
     received.told = counters;
-    Some(AccEcn::new(AccEcnOrder::Zero, &counters))
+    Some(option)
+}
+
+/// The flags of a bare acknowledgement that leaves without the connection. covers: 9768-4
+pub(crate) fn flags_of_ack(ecn: &Ecn) -> Flags {
+    match &ecn.accurate {
+        Some(accurate) => ace_flags(accurate.received.ace()),
+        None if ecn.echo => Flags::ECE,
+        None => Flags::EMPTY,
+    }
+}
+
+impl Received {
+    fn ace(&self) -> u8 {
+        (self.cep & 7) as u8
+    }
 }

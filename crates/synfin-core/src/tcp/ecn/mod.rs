@@ -2,7 +2,7 @@
 //!
 //! [`negotiation`] settles in the handshake which of them is spoken, [`receiver`] notes what the
 //! network marked, [`sender`] reads what the peer reports, [`emission`] puts code points, flags
-//! and the option on what leaves. A connection without ECN pays 16 octets and allocates nothing;
+//! and the option on what leaves. A connection without ECN pays 24 octets and allocates nothing;
 //! the counters of accurate ECN are boxed.
 
 pub(crate) mod emission;
@@ -81,6 +81,8 @@ pub(crate) struct Ecn {
     pub(crate) cwr_owed: bool,
     /// The SYN goes out plain from here on.
     pub(crate) plain_syn: bool,
+    /// No SYN,ACK speaks of ECN from here on.
+    pub(crate) quiet: bool,
     /// The ECN field of the peer's SYN or SYN,ACK, as it arrived.
     pub(crate) of_syn: IpEcn,
     /// No further reduction until this is acknowledged; `None` when none is recent.
@@ -114,8 +116,8 @@ pub(crate) struct Received {
     last: IpEcn,
     /// Our first segment after the SYN,ACK is still to come: it tells how that arrived.
     handshake_owed: bool,
-    /// The option goes with what leaves next, changed or not.
-    option_owed: bool,
+    /// So many segments more carry the option, changed or not.
+    options_owed: u8,
 }
 
 /// `s.*`: what the peer has reported.
@@ -125,6 +127,8 @@ pub(crate) struct Sent {
     pub(crate) ceb: u32,
     /// No segment without SYN has arrived.
     first: bool,
+    /// We answered the SYN: the third segment tells how our SYN,ACK arrived.
+    server: bool,
     /// Feedback is not believed any more (9768-6, 9768-15).
     ignored: bool,
     /// The newest timestamp of the peer, to tell late segments.
@@ -144,12 +148,13 @@ impl Accurate {
                 told: [1, 0, 1],
                 last: IpEcn::NotEct,
                 handshake_owed: false,
-                option_owed: true,
+                options_owed: FIRST_OPTIONS,
             },
             sent: Sent {
                 cep: INITIAL_CEP,
                 ceb: 0,
                 first: true,
+                server: false,
                 ignored: false,
                 tsval: None,
             },
@@ -157,13 +162,13 @@ impl Accurate {
     }
 }
 
+/// The first acknowledgement and the first text. covers: 9768-10
+const FIRST_OPTIONS: u8 = 2;
+
 /// RFC 9768 section 3.2.1.
 const INITIAL_CEP: u32 = 5;
 
-/// AE, CWR and ECE.
-pub(crate) const ACE: Flags = Flags::AE.union(Flags::CWR).union(Flags::ECE);
-
-/// The three bits as a number, AE first.
+/// AE, CWR and ECE as a number, AE first.
 pub(crate) const fn ace_of(flags: Flags) -> u8 {
     (flags.bits() >> 6) as u8 & 7
 }
@@ -180,6 +185,7 @@ impl Ecn {
         echo: false,
         cwr_owed: false,
         plain_syn: false,
+        quiet: false,
         of_syn: IpEcn::NotEct,
         recover: None,
         accurate: None,

@@ -2,8 +2,9 @@
 //! 3.1), and the ways back when the path does not let them through.
 
 use synfin_wire::Flags;
+use synfin_wire::tcp::AccEcn;
 
-use super::{ACE, Accurate, Ecn, Feedback, IpEcn, ace_flags, ace_of, trace};
+use super::{Accurate, Ecn, Feedback, INITIAL_CEP, IpEcn, ace_flags, ace_of, emission, trace};
 use crate::config::EcnMode;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
@@ -30,13 +31,14 @@ pub(crate) struct Answer {
 impl Answer {
     /// covers: 9768-1, 9768-3, 3168-1, 3168-2
     pub(crate) fn of(seg: &Seg, mode: EcnMode) -> Self {
-        let feedback = match (ace_of(seg.flags), mode) {
-            (_, EcnMode::Off) | (0, _) => Feedback::Off,
-            (CLASSIC_SYN, _) => Feedback::Classic,
-            (ACCURATE_SYN, EcnMode::Classic) => Feedback::Classic,
+        let feedback = match (mode, ace_of(seg.flags)) {
+            (EcnMode::Off, _) | (_, 0) => Feedback::Off,
+            (_, CLASSIC_SYN) => Feedback::Classic,
             // Combinations that mean nothing today are read as accurate ECN of a later day.
-            (_, EcnMode::Classic) => Feedback::Off,
-            _ => Feedback::Accurate,
+            (EcnMode::Accurate, _) => Feedback::Accurate,
+            // For RFC 3168 the third bit is reserved, and ignored.
+            (_, ACCURATE_SYN) => Feedback::Classic,
+            _ => Feedback::Off,
         };
         Self {
             feedback,
@@ -48,37 +50,55 @@ impl Answer {
     /// The same SYN again, perhaps with other flags. An answer `false` means that the peer mixes
     /// what must not be mixed. covers: 9768-11, 9768-14
     pub(crate) fn on_repeated_syn(&mut self, seg: &Seg, mode: EcnMode) -> bool {
-        let now = Self::of(seg, mode).feedback;
-        let asks = ace_of(seg.flags) != 0;
-        match (self.feedback, now) {
+        match (self.feedback, Self::of(seg, mode).feedback) {
             (Feedback::Accurate, Feedback::Classic) | (Feedback::Classic, Feedback::Accurate) => {
                 return false;
             }
-            (Feedback::Classic, _) if !asks => *self = Self::default(),
-            (Feedback::Accurate, _) => self.quiet = !asks,
+            (Feedback::Accurate | Feedback::Classic, Feedback::Off) => self.quiet = true,
             _ => {}
         }
         true
     }
 
+    fn is_plain(self, copies: u8) -> bool {
+        self.quiet || copies > ASKING_COPIES
+    }
+
     /// The flags of the SYN,ACK. covers: 9768-1, 3168-1
     pub(crate) fn flags(self, copies: u8) -> Flags {
         match self.feedback {
-            Feedback::Accurate if self.quiet || copies > ASKING_COPIES => Flags::EMPTY,
+            _ if self.is_plain(copies) => Flags::EMPTY,
             Feedback::Accurate => ace_flags(handshake_code(self.of_syn)),
             Feedback::Classic => ace_flags(CLASSIC_SYN_ACK),
             _ => Flags::EMPTY,
         }
     }
 
-    /// What the connection begins with. covers: 9768-14 (a SYN,ACK that had to go plain)
+    /// The option of the SYN,ACK; only the first copy has it. covers: 9768-10
+    pub(crate) fn option(self, copies: u8) -> Option<AccEcn> {
+        let accurate = self.feedback == Feedback::Accurate && !self.is_plain(copies);
+        (accurate && copies == 1).then(emission::initial_option)
+    }
+
+    /// The flags of an acknowledgement before the handshake is complete. covers: 9768-4
+    pub(crate) fn flags_of_ack(self) -> Flags {
+        match self.feedback {
+            Feedback::Accurate => ace_flags(INITIAL_CEP as u8),
+            _ => Flags::EMPTY,
+        }
+    }
+
+    /// What the connection begins with. Who has sent or received a SYN or SYN,ACK without ECN
+    /// sets no ECT, but reports. covers: 3168-2, 9768-14
     pub(crate) fn into_state(self, copies: u8) -> Ecn {
         let mut ecn = Ecn::OFF;
-        let plain = self.quiet || copies > ASKING_COPIES;
-        let capable = self.feedback != Feedback::Off
-            && !(plain && self.feedback == Feedback::Accurate)
-            && self.of_syn_is_sound();
+        let plain = self.is_plain(copies);
+        let capable = self.feedback != Feedback::Off && !plain && self.of_syn_is_sound();
         ecn.settle(self.feedback, capable, self.of_syn);
+        ecn.quiet = plain;
+        if let Some(accurate) = &mut ecn.accurate {
+            accurate.sent.server = true;
+        }
         ecn
     }
 
@@ -140,18 +160,23 @@ pub(crate) fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let code = ace_of(seg.flags);
     let plain = c.cold.ecn.plain_syn;
     let feedback = match (c.cold.ecn.feedback, code) {
-        (Feedback::AskedClassic | Feedback::AskedAccurate, CLASSIC_SYN_ACK) => Feedback::Classic,
+        // For RFC 3168 the third bit is reserved, and ignored.
+        (Feedback::AskedClassic, code) if code & 0b011 == CLASSIC_SYN_ACK => Feedback::Classic,
+        (Feedback::AskedAccurate, CLASSIC_SYN_ACK) => Feedback::Classic,
         (Feedback::AskedAccurate, 0b010..=0b110) => Feedback::Accurate,
         _ => Feedback::Off,
     };
     // Our SYN left Not-ECT: a server that saw something else looks through a path that mangles.
     let mangled = feedback == Feedback::Accurate && matches!(code, 0b011 | 0b100 | 0b110);
-    let capable = feedback != Feedback::Off && !mangled && !(plain && feedback != Feedback::Classic);
+    let capable = feedback != Feedback::Off && !mangled && !plain;
     c.cold.ecn.settle(feedback, capable, seg.ecn);
     if let Some(accurate) = &mut c.cold.ecn.accurate {
         begin_client(accurate, seg.ecn);
     }
-    report(c, cx, mangled);
+    report(c, cx);
+    if mangled {
+        trace(c, cx, EcnEvent::Mangled);
+    }
 }
 
 /// covers: 9768-5 (CE on the SYN,ACK counts)
@@ -175,34 +200,46 @@ pub(crate) fn on_crossing_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     if !both {
         answer = Answer::default();
     }
+    answer.quiet = c.cold.ecn.plain_syn;
     c.cold.ecn = answer.into_state(0);
-    report(c, cx, false);
+    report(c, cx);
 }
 
 /// The flags of a SYN,ACK that a connection sends itself.
-pub(super) fn syn_ack_flags(c: &Connection, copies: u8) -> Flags {
-    let answer = Answer {
-        feedback: c.cold.ecn.feedback,
-        of_syn: c.cold.ecn.of_syn,
-        quiet: c.cold.ecn.feedback == Feedback::Accurate && !c.cold.ecn.capable,
-    };
+pub(super) fn syn_ack_flags(c: &mut Connection, copies: u8) -> Flags {
+    let ecn = &mut c.cold.ecn;
+    let answer = answer_of(ecn);
+    if answer.is_plain(copies) {
+        ecn.quiet = true;
+        ecn.capable = false;
+    }
     answer.flags(copies)
 }
 
+fn answer_of(ecn: &Ecn) -> Answer {
+    Answer {
+        feedback: ecn.feedback,
+        of_syn: ecn.of_syn,
+        quiet: ecn.quiet,
+    }
+}
+
+/// The SYN came again to a connection in SYN-RECEIVED; one that asks no more is believed.
+/// covers: 9768-14
+pub(crate) fn on_repeated_syn(c: &mut Connection, cx: &Context, seg: &Seg) {
+    let mut answer = answer_of(&c.cold.ecn);
+    if !answer.on_repeated_syn(seg, cx.config.tcp.ecn) || answer.quiet {
+        c.cold.ecn.quiet = true;
+        c.cold.ecn.capable = false;
+    }
+}
+
 /// Tells the trace how it ended.
-pub(crate) fn report(c: &Connection, cx: &mut Context, mangled: bool) {
+pub(crate) fn report(c: &Connection, cx: &mut Context) {
     let event = match c.cold.ecn.feedback {
         Feedback::Classic => EcnEvent::Negotiated { accurate: false },
         Feedback::Accurate => EcnEvent::Negotiated { accurate: true },
         _ => return,
     };
     trace(c, cx, event);
-    if mangled {
-        trace(c, cx, EcnEvent::Mangled);
-    }
-}
-
-/// The bits that the flags of a SYN do not share with those of later segments.
-pub(crate) fn has_ecn_flags(flags: Flags) -> bool {
-    flags.intersects(ACE)
 }

@@ -15,7 +15,7 @@ const MARKS_WITHOUT: u32 = 3;
 
 /// An acceptable segment arrived. Those outside of the window never come here. covers: 3168-8
 pub(crate) fn on_segment(c: &mut Connection, cx: &mut Context, seg: &Seg) {
-    if seg.syn() {
+    if seg.handshake {
         return;
     }
     match c.cold.ecn.feedback {
@@ -48,7 +48,7 @@ fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     };
     let received = &mut accurate.received;
     let marked = seg.ecn == IpEcn::Ce;
-    let changed = count(received, seg) && marked;
+    let changed = count(received, seg);
     let limit = if unacked {
         MARKS_WITH_TEXT
     } else {

@@ -16,30 +16,34 @@ pub(crate) struct Before {
     ssthresh: u32,
 }
 
-pub(crate) fn before_ack(c: &Connection) -> Before {
-    Before {
+/// `None` for a connection without ECN.
+pub(crate) fn before_ack(c: &Connection) -> Option<Before> {
+    speaks(c).then(|| Before {
         una: c.snd.una,
         segments: outstanding(c),
         ssthresh: c.cold.congestion.ssthresh(),
-    }
+    })
+}
+
+fn speaks(c: &Connection) -> bool {
+    matches!(c.cold.ecn.feedback, Feedback::Classic | Feedback::Accurate)
 }
 
 fn outstanding(c: &Connection) -> usize {
-    c.active
-        .as_ref()
-        .map_or(0, |active| active.send.sent.len())
+    c.active.as_ref().map_or(0, |active| active.send.sent.len())
 }
 
 /// An acceptable acknowledgement was processed.
 pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) {
-    if seg.syn() || c.cold.ecn.feedback == Feedback::Off {
+    if seg.handshake {
         return;
     }
     if c.cold.congestion.ssthresh() < before.ssthresh {
         // A loss was answered: that is the reduction of this window of data. covers: 3168-6
         note_reduction(c);
     }
-    if c.cold.ecn.recover.is_some_and(|at| c.snd.una.at_or_after(at)) {
+    // What is at the recovery point itself was sent before the window was reduced.
+    if c.cold.ecn.recover.is_some_and(|at| c.snd.una.after(at)) {
         c.cold.ecn.recover = None;
     }
     let marked = match c.cold.ecn.feedback {
@@ -53,9 +57,33 @@ pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Be
     }
 }
 
+/// The retransmission timer fired: its reduction is that of this window of data. covers: 3168-6
+pub(crate) fn on_timeout(c: &mut Connection) {
+    if speaks(c) && c.snd.una != c.snd.nxt && !c.syn_unacked() {
+        note_reduction(c);
+    }
+}
+
+/// Whether an acknowledgement brings news of congestion: the window does not grow by it.
+pub(crate) fn reports_marks(c: &Connection, seg: &Seg) -> bool {
+    let ecn = &c.cold.ecn;
+    match (ecn.feedback, &ecn.accurate) {
+        (Feedback::Classic, _) => classic(c, seg).is_some(),
+        (Feedback::Accurate, Some(accurate)) => {
+            let sent = &accurate.sent;
+            !seg.handshake
+                && !sent.first
+                && !sent.ignored
+                && sent.cep & 7 != u32::from(ace_of(seg.flags))
+        }
+        _ => false,
+    }
+}
+
 /// ECE counts only where something of ours could have been marked.
 fn classic(c: &Connection, seg: &Seg) -> Option<u32> {
-    (seg.flags.contains(Flags::ECE) && c.cold.ecn.capable).then_some(0)
+    let echoed = seg.flags.contains(Flags::ECE) && !seg.handshake;
+    (echoed && c.cold.ecn.capable).then_some(0)
 }
 
 /// At most once for a window of data. covers: 3168-6, ATT-51
@@ -63,17 +91,40 @@ fn reduce(c: &mut Connection, cx: &mut Context, ce_octets: u32) {
     if c.cold.ecn.recover.is_some() {
         return;
     }
-    recovery::on_ecn_echo(c, cx, ce_octets);
-    note_reduction(c);
-    trace(c, cx, EcnEvent::Reduced { ce_octets });
-    if cx.tracer.is_on() {
-        c.trace_congestion(cx);
+    let smallest = c.cold.congestion.cwnd() <= u32::from(c.eff_snd_mss);
+    if smallest {
+        hold(c, cx);
+    } else {
+        recovery::on_ecn_echo(c, cx, ce_octets);
     }
+    note_reduction(c);
+    if smallest {
+        trace(c, cx, EcnEvent::Held);
+    } else {
+        trace(c, cx, EcnEvent::Reduced { ce_octets });
+        if cx.tracer.is_on() {
+            c.trace_congestion(cx);
+        }
+    }
+}
+
+/// A window of one segment cannot become smaller: the next one waits for the time of a
+/// retransmission. covers: 3168-10, 9438-11
+fn hold(c: &mut Connection, cx: &mut Context) {
+    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
+    c.active().deadlines.ecn_hold = Some(cx.now + rto);
+}
+
+/// Whether new text has to wait for that.
+pub(crate) fn holds(c: &Connection) -> bool {
+    c.active
+        .as_ref()
+        .is_some_and(|active| active.deadlines.ecn_hold.is_some())
 }
 
 fn note_reduction(c: &mut Connection) {
     c.cold.ecn.recover = Some(c.snd.nxt);
-    c.cold.ecn.cwr_owed = c.cold.ecn.feedback == Feedback::Classic;
+    c.cold.ecn.cwr_owed = c.cold.ecn.feedback == Feedback::Classic && c.cold.ecn.capable;
 }
 
 /// Octets that were newly reported as marked; `None` for no news.
@@ -88,7 +139,7 @@ fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> 
         // covers: 9768-6, 9768-15
         sent.ignored = true;
         c.cold.ecn.capable = false;
-        trace(c, cx, EcnEvent::AceZeroed);
+        trace(c, cx, EcnEvent::FeedbackZeroed);
         return None;
     }
     if sent.ignored {
@@ -122,7 +173,7 @@ impl super::Ecn {
     /// covers: 9768-6
     fn read_third_ack(&mut self, ace: u8) -> Option<Option<u32>> {
         let accurate = self.accurate.as_mut()?;
-        if accurate.received.handshake_owed || accurate.received.was_client() {
+        if !accurate.sent.server {
             return None;
         }
         accurate.sent.cep = if ace == 0b110 { 6 } else { 5 };

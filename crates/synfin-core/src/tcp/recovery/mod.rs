@@ -9,6 +9,7 @@ pub(crate) mod rto;
 
 use synfin_wire::SeqNum;
 
+use crate::tcp::connection::{Connection, Context};
 use crate::time::Instant;
 
 /// State of loss recovery; all zero while nothing is outstanding.
@@ -38,5 +39,17 @@ pub(crate) struct Recovery {
 impl Recovery {
     pub(crate) fn is_idle(&self) -> bool {
         self.recovery_point.is_none() && self.timeouts == 0 && self.progress_at.is_none()
+    }
+}
+
+/// The peer reports marks of the network: the window is halved, never raised, and nothing is sent
+/// again. Called at most once for a window of data. covers: 3168-6
+pub(crate) fn on_ecn_echo(c: &mut Connection, _cx: &mut Context, _ce_octets: u32) {
+    let mss = u32::from(c.eff_snd_mss);
+    let cwnd = c.cold.congestion.cwnd();
+    if cwnd >= 2 * mss {
+        c.cold.congestion.on_loss(cwnd, mss);
+    } else {
+        c.cold.congestion.on_repeated_timeout(mss);
     }
 }

@@ -7,6 +7,7 @@
 use synfin_wire::{Flags, SackBlock, SeqNum};
 
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::ecn;
 use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::{pacing, persist, window};
@@ -167,6 +168,9 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     c.active.as_ref()?;
     let unsent = c.unsent();
     if unsent == 0 && !c.fin_waits() {
+        return None;
+    }
+    if ecn::sender::holds(c) {
         return None;
     }
     restart_after_idle(c, cx);
