@@ -367,10 +367,6 @@ impl TcpConfig {
             self.initial_window != Some(0),
             "initial_window must not be 0",
         )?;
-        ensure(
-            self.ecn != EcnMode::Accurate,
-            "ecn: accurate feedback (RFC 9768) is not available",
-        )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
     }
 }

@@ -168,11 +168,3 @@ fn text_with_the_syn_ack_is_no_echo() {
     assert!(peer.cwnd() >= window, "no congestion was reported");
     assert_eq!(peer.read(), 5);
 }
-
-/// Refused with a reason as long as it cannot be had whole.
-#[test]
-fn accurate_feedback_is_refused() {
-    let config = setup(EcnMode::Accurate).config;
-    let error = config.validate().expect_err("not available");
-    assert!(error.to_string().contains("RFC 9768"));
-}

@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accurate_handshake;
+mod accurate_transfer;
 mod classic_handshake;
 mod classic_transfer;
 mod words;

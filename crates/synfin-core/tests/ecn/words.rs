@@ -91,3 +91,9 @@ impl Peer {
         conn.info(self.now).cwnd
     }
 }
+
+/// The counters of the option, in the order EE0B, ECEB, EE1B.
+pub(crate) fn counters(segment: &Emitted) -> Option<[Option<u32>; 3]> {
+    let option = segment.options.accecn?;
+    Some([option.ee0b(), option.eceb(), option.ee1b()])
+}

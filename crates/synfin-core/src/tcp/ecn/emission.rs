@@ -124,7 +124,7 @@ fn option(received: &mut Received, text_len: u32, beside: &Options, room: u32) -
     // The segment size has room for the timestamps already.
     let timestamps = beside.timestamps.map_or(0, |_| 12);
     let more = (options_len(&with) as u32).saturating_sub(timestamps);
-    if text_len + more > room || options_len(&with) == options_len(beside) {
+    if text_len + more > room {
         return None;
     }
     received.options_owed = received.options_owed.saturating_sub(1);
