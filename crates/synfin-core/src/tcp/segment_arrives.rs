@@ -253,7 +253,7 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
 
 /// An acceptable acknowledgement, with what it reports of the network.
 fn take_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
-    let before = ecn::sender::before_ack(c);
+    let before = ecn::sender::before_ack(c, seg);
     ack_arrives::process(c, cx, seg);
     if let Some(before) = before {
         ecn::sender::on_ack(c, cx, seg, before);

@@ -195,6 +195,26 @@ fn a_counter_that_has_gone_round() {
     }
 }
 
+/// What SACK has reported cannot have been marked since. covers: 9768-12
+#[test]
+fn segments_that_were_reported_before_do_not_count_again() {
+    let mut peer = client(Setup {
+        sack: true,
+        timestamps: true,
+        ..accurate()
+    });
+    let mss = MSS - 12;
+    peer.says(20 * mss as usize);
+    for n in 2..=10 {
+        peer.wait(ms(1));
+        let (left, right) = (11 + mss, 11 + n * mss);
+        peer.all(&format!("{{. seq=1 ack=11 ace=5 sack={left}..{right}}}"));
+    }
+    peer.wait(ms(1));
+    peer.all(&format!("{{. seq=1 ack={} ace=5}}", 11 + 10 * mss));
+    assert_eq!(peer.stack.counters().ecn_echo_received, 0);
+}
+
 /// An acknowledgement that comes late does not count backwards.
 #[test]
 fn late_acknowledgements_bring_no_news() {

@@ -12,15 +12,15 @@ use crate::trace::EcnEvent;
 #[derive(Clone, Copy)]
 pub(crate) struct Before {
     una: SeqNum,
-    segments: usize,
+    newly_acked: u32,
     ssthresh: u32,
 }
 
 /// `None` for a connection without ECN.
-pub(crate) fn before_ack(c: &Connection) -> Option<Before> {
+pub(crate) fn before_ack(c: &Connection, seg: &Seg) -> Option<Before> {
     speaks(c).then(|| Before {
         una: c.snd.una,
-        segments: outstanding(c),
+        newly_acked: newly_acked(c, seg.ack),
         ssthresh: c.cold.congestion.ssthresh(),
     })
 }
@@ -29,8 +29,15 @@ fn speaks(c: &Connection) -> bool {
     matches!(c.cold.ecn.feedback, Feedback::Classic | Feedback::Accurate)
 }
 
-fn outstanding(c: &Connection) -> usize {
-    c.active.as_ref().map_or(0, |active| active.send.sent.len())
+/// Segments that `ack` takes off and that no SACK has reported before: those arrived with what
+/// this acknowledgement counts. Each is looked at once.
+fn newly_acked(c: &Connection, ack: SeqNum) -> u32 {
+    let (Some(active), Feedback::Accurate) = (&c.active, c.cold.ecn.feedback) else {
+        return 0;
+    };
+    let taken = active.send.sent.iter();
+    let taken = taken.take_while(|segment| segment.seq.before(ack));
+    taken.filter(|segment| !segment.sacked).count() as u32
 }
 
 /// An acceptable acknowledgement was processed.
@@ -131,7 +138,6 @@ fn note_reduction(c: &mut Connection) {
 fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> Option<u32> {
     let mss = u32::from(c.eff_snd_mss);
     let acked = before.una.distance_to(c.snd.una);
-    let segments = before.segments.saturating_sub(outstanding(c)) as u32;
     let ace = ace_of(seg.flags);
     let sent = &mut c.cold.ecn.accurate.as_mut()?.sent;
     let first = core::mem::replace(&mut sent.first, false);
@@ -149,7 +155,12 @@ fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> 
     if let (true, Some(timestamps)) = (newer, seg.options.timestamps) {
         sent.tsval = Some(timestamps.val);
     }
-    if first && acked > 0 && before.segments <= 1 && seg.len() == 0 && seg.options.sack.is_empty() {
+    if first
+        && acked > 0
+        && before.newly_acked <= 1
+        && seg.len() == 0
+        && seg.options.sack.is_empty()
+    {
         if let Some(read) = c.cold.ecn.read_third_ack(ace) {
             return read;
         }
@@ -158,7 +169,7 @@ fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> 
         return None;
     }
     let accurate = c.cold.ecn.accurate.as_mut()?;
-    newly_marked(accurate, seg, segments, mss)
+    newly_marked(accurate, seg, before.newly_acked, mss)
 }
 
 fn is_newer(last: Option<u32>, seg: &Seg) -> bool {
