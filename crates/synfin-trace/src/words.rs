@@ -158,6 +158,17 @@ pub(crate) const fn ip_ecn(field: IpEcn) -> &'static str {
     }
 }
 
+/// What an event of ECN changes, in a few words; `None` for one that changes nothing yet.
+pub(crate) const fn ecn_change(event: EcnEvent) -> Option<&'static str> {
+    match event {
+        EcnEvent::SynFallBack => Some("asks without ECN"),
+        EcnEvent::Mangled | EcnEvent::FeedbackZeroed => Some("ECN off: mangled"),
+        EcnEvent::Reduced { .. } => Some("ECN: cwnd reduced"),
+        EcnEvent::Held => Some("ECN: waits"),
+        _ => None,
+    }
+}
+
 fn ecn(event: EcnEvent) -> String {
     match event {
         EcnEvent::Negotiated { accurate: false } => "ECN: both ends speak it".to_owned(),

@@ -250,3 +250,25 @@ fn time_wait_reports() {
     let again = peer.one("{FIN. seq=11 ack=12 ace=5}");
     assert_eq!(ace(&again), 6);
 }
+
+/// Feedback that makes no sense slows us down, and nothing else. covers: ATT-51
+#[test]
+fn a_peer_that_reports_at_random() {
+    let mut peer = client(accurate());
+    let all = 60 * MSS;
+    let mut end = 11
+        + peer
+            .says(all as usize)
+            .iter()
+            .map(|one| one.len())
+            .sum::<u32>();
+    let mut walk = 1u32;
+    for _ in 0..100 {
+        walk = walk.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (ace, octets) = (walk >> 29, walk & 0x00ff_ffff);
+        let ack = format!("{{. seq=1 ack={end} ace={ace} counters={octets}/{octets}/{octets}}}");
+        end += peer.all(&ack).iter().map(|one| one.len()).sum::<u32>();
+        assert!(peer.cwnd() >= MSS);
+    }
+    assert_eq!(end, 11 + all, "all was sent");
+}

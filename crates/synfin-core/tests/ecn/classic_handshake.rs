@@ -14,7 +14,7 @@ fn both_families(mode: EcnMode) -> Vec<Setup> {
     setups.into()
 }
 
-/// covers: 3168-1, 3168-3, 3168-4
+/// covers: 9293-SHLD-8, 3168-1, 3168-3, 3168-4
 #[test]
 fn an_active_open_asks_and_data_is_capable_once_answered() {
     for setup in both_families(EcnMode::Classic) {

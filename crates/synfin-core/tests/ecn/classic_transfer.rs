@@ -256,3 +256,25 @@ fn the_code_point_of_the_service_stays() {
         assert_eq!(peer.says(10)[0].tos, 0x28 | ECT_0);
     }
 }
+
+/// A peer that echoes in every acknowledgement slows us down to the least and no further, whether
+/// or not it ever saw a CWR. covers: ATT-51, 3168-6
+#[test]
+fn a_peer_that_echoes_for_ever() {
+    let mut peer = sender();
+    let all = 60 * MSS;
+    let mut end = 1 + peer
+        .says(all as usize)
+        .iter()
+        .map(|one| one.len())
+        .sum::<u32>();
+    let mut rounds = 0;
+    while end < 1 + all {
+        let sent = peer.all(&format!("{{ECE. seq=1 ack={end}}}"));
+        end += sent.iter().map(|one| one.len()).sum::<u32>();
+        assert!(peer.cwnd() >= MSS && peer.cwnd() <= 10 * MSS);
+        rounds += 1;
+        assert!(rounds < 100, "{end} of {all}");
+    }
+    assert_eq!(peer.cwnd(), 2 * MSS, "as after losses");
+}

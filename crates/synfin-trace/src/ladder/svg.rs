@@ -290,6 +290,7 @@ fn aside(what: &MarkKind) -> Option<String> {
         MarkKind::Timer { timer, ran, .. } => {
             Some(format!("{} {}", words::timer(*timer), words::span(*ran)))
         }
+        MarkKind::Ecn(what) => Some((*what).to_owned()),
         MarkKind::Closed(reason) => Some(reason.to_string()),
         MarkKind::Crashed => Some("host is gone".to_owned()),
         MarkKind::Restarted => Some("host restarts".to_owned()),

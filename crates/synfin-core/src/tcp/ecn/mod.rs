@@ -1,4 +1,5 @@
 //! Explicit congestion notification: classic ECN (RFC 3168) and accurate ECN (RFC 9768).
+//! covers: 9293-SHLD-8
 //!
 //! [`negotiation`] settles in the handshake which of them is spoken, [`receiver`] notes what the
 //! network marked, [`sender`] reads what the peer reports, [`emission`] puts code points, flags
