@@ -51,6 +51,27 @@ impl<'h> Socket<'h> {
         Self::new(host, id)
     }
 
+    /// Begins to connect with a first message, which leaves on the SYN if the peer has given a
+    /// cookie before (RFC 7413).
+    ///
+    /// # Panics
+    /// When it cannot even begin.
+    pub fn connect_fast(host: &'h Host, remote: SocketAddr, message: &'static [u8]) -> Self {
+        let id = host.call(move |stack, now| {
+            let options = ConnectOptions {
+                fast_open: true,
+                ..ConnectOptions::default()
+            };
+            let id = stack
+                .connect(now, remote, options)
+                .expect("a way to connect");
+            let taken = send(stack, id, message).expect("a new connection can send");
+            assert_eq!(taken, message.len());
+            id
+        });
+        Self::new(host, id)
+    }
+
     fn new(host: &'h Host, id: ConnId) -> Self {
         let (flow, tuple) = host.call(move |stack, _| {
             let conn = stack
@@ -65,6 +86,11 @@ impl<'h> Socket<'h> {
             local: tuple.local,
             remote: tuple.remote,
         }
+    }
+
+    /// Its handle.
+    pub fn id(&self) -> ConnId {
+        self.id
     }
 
     /// Its name in the trace.

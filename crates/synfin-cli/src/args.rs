@@ -66,19 +66,33 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) list: bool,
     /// Seed of all that is random
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: u64,
     /// Round-trip time in milliseconds [default: 40, or what the scene needs]
-    #[arg(long, value_name = "MS", value_parser = in_range::<1, 10_000_000>)]
+    #[arg(
+        long, value_name = "MS",
+        value_parser = in_range::<1, 10_000_000>,
+        allow_negative_numbers = true
+    )]
     pub(crate) rtt: Option<f64>,
     /// Rate of the link in Mbit/s [default: 10, or what the scene needs]
-    #[arg(long, value_name = "MBIT", value_parser = in_range::<10, 100_000_000>)]
+    #[arg(
+        long, value_name = "MBIT",
+        value_parser = in_range::<10, 100_000_000>,
+        allow_negative_numbers = true
+    )]
     pub(crate) rate: Option<f64>,
     /// Probability that a packet is lost, from 0 to 1, beside the faults of the scene
-    #[arg(long, value_name = "P", value_parser = in_range::<0, 900>)]
+    #[arg(long, value_name = "P", value_parser = in_range::<0, 900>, allow_negative_numbers = true)]
     pub(crate) loss: Option<f64>,
     /// Octets in the body of the answer [default: what the scene needs]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=67_108_864))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=67_108_864),
+        allow_negative_numbers = true)]
     pub(crate) bytes: Option<u32>,
     /// Show every segment; else runs of plain text and ACKs fold into one line
     #[arg(long)]
@@ -121,7 +135,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "CIDR")]
     pub(crate) host_addr: Vec<Cidr>,
     /// The port
-    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u16).range(1..),
+        allow_negative_numbers = true)]
     pub(crate) port: u16,
     /// Accept PUT and POST: a body becomes a file in this directory
     #[arg(long, value_name = "DIR")]
@@ -193,6 +208,21 @@ mod tests {
         ] {
             assert!(wrong.parse::<Cidr>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_negative_number_is_told_its_range() {
+        for (line, words) in [
+            (["demo", "--rtt", "-5"], "must be from 0.001 to 10000"),
+            (["demo", "--rate", "-1"], "must be from 0.01 to 100000"),
+            (["demo", "--loss", "-0.5"], "must be from 0 to 0.9"),
+            (["demo", "--bytes", "-1"], "-1 is not in 0..=67108864"),
+        ] {
+            let error = Cli::try_parse_from(["synfin"].iter().chain(&line)).expect_err("too low");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let error = Cli::try_parse_from(["synfin", "demo", "--seed", "-1"]).expect_err("too low");
+        assert!(error.to_string().contains("invalid value '-1'"), "{error}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use synfin::{Net, StackConfig};
+use synfin::{Net, StackConfig, TcpListener};
 use synfin_device::{Capture, Fault, FaultOptions, Tun, TunOptions};
 use synfin_trace::LiveCapture;
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,10 +119,7 @@ fn bad_directory(path: &Path, error: &io::Error) -> Failure {
 async fn serve(args: &ServeArgs, setup: Setup) -> Result<(), Failure> {
     let stop = interrupted()?;
     let net = network(args, &setup)?;
-    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), args.port);
-    let listener = net.bind(any).await.map_err(|error| {
-        Failure::Failed(format!("cannot listen on port {}: {error}", args.port))
-    })?;
+    let listener = listen(&net, args.port).await?;
     let tracing = args
         .trace
         .then(|| tokio::spawn(Printer::default().run(net.clone())));
@@ -142,6 +139,13 @@ async fn serve(args: &ServeArgs, setup: Setup) -> Result<(), Failure> {
         tracing.abort();
     }
     Ok(())
+}
+
+/// On every own address.
+async fn listen(net: &Net, port: u16) -> Result<TcpListener, Failure> {
+    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+    let bound = net.bind(any).await;
+    bound.map_err(|error| Failure::Failed(format!("cannot listen on port {port}: {error}")))
 }
 
 /// A file for packets.
@@ -200,5 +204,6 @@ fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
         }
     })
 }
-#[cfg(any())]
-struct Nothing;
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::tcp::congestion::Controllers;
+
 /// Which choices the defaults follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Profile {
@@ -29,6 +31,8 @@ pub struct StackConfig {
     pub trace_capacity: usize,
     /// The range of ephemeral ports (RFC 6056 section 3.2), both ends included.
     pub ephemeral_ports: (u16, u16),
+    /// Congestion controllers besides those built in.
+    pub controllers: Controllers,
 }
 
 impl StackConfig {
@@ -40,6 +44,7 @@ impl StackConfig {
             limits: Limits::default(),
             trace_capacity: 0,
             ephemeral_ports: (32_768, 60_999),
+            controllers: Controllers::default(),
         }
     }
 
@@ -48,6 +53,16 @@ impl StackConfig {
         self.tcp.validate()?;
         self.socket.validate()?;
         self.limits.validate()?;
+        ensure(
+            self.controllers.knows(self.tcp.congestion),
+            "tcp.congestion names no congestion controller",
+        )?;
+        ensure(
+            self.socket
+                .congestion
+                .is_none_or(|name| self.controllers.knows(name)),
+            "socket.congestion names no congestion controller",
+        )?;
         ensure(
             self.ephemeral_ports.0 > 0 && self.ephemeral_ports.0 <= self.ephemeral_ports.1,
             "ephemeral_ports must be a range without port 0",
@@ -74,14 +89,26 @@ pub struct TcpConfig {
     pub options: OptionConfig,
     /// Acknowledging.
     pub ack: AckConfig,
+    /// Sizes of buffers that follow the path.
+    pub buffers: BufferConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
-    /// Name of the congestion controller.
+    /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
+    /// `bbr3`) or one of
+    /// [`StackConfig::controllers`].
     pub congestion: &'static str,
+    /// How losses are found.
+    pub recovery: RecoveryConfig,
+    /// Whether segments are spaced in time.
+    pub pacing: Pacing,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
     /// Explicit congestion notification. Accepted, not asked for.
     pub ecn: EcnMode,
+    /// Text on the SYN (RFC 7413).
+    pub fast_open: FastOpenConfig,
+    /// What the user timeout option may lead to (RFC 5482).
+    pub user_timeout: UserTimeoutLimits,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
 }
@@ -99,6 +126,29 @@ pub enum EcnMode {
     /// Accurate feedback (RFC 9768), asked for and accepted; with peers that know only RFC 3168,
     /// that.
     Accurate,
+}
+
+/// How losses are found and repaired.
+#[derive(Clone, Copy, Debug)]
+pub struct RecoveryConfig {
+    /// By time (RFC 8985 section 6) where SACK is in use; else by counting (RFC 6675).
+    pub rack: bool,
+    /// Tail loss probes (RFC 8985 section 7) where SACK is in use.
+    pub tlp: bool,
+    /// Looking for spurious timeouts by new segments (RFC 5682).
+    pub frto: bool,
+}
+
+/// Whether segments are spaced in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    /// If the congestion controller sets a rate. The default.
+    ByController,
+    /// Always: without a rate of the controller, at twice the window a round trip in slow start
+    /// and 1.2 times afterwards.
+    Always,
+    /// Never, whatever the controller asks for.
+    Never,
 }
 
 /// RFC 6298.
@@ -139,6 +189,19 @@ pub struct Patience {
     pub persist_max: Duration,
 }
 
+/// How far [`BufferSize::Auto`] goes, in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferConfig {
+    /// What the receiving half begins with. 65 535: what a SYN can offer.
+    pub recv_initial: u32,
+    /// What it grows to at most. 6 MiB.
+    pub recv_max: u32,
+    /// What the sending half may hold in any case. 64 KiB.
+    pub send_floor: u32,
+    /// What it may hold at most. 4 MiB.
+    pub send_max: u32,
+}
+
 /// TCP options.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionConfig {
@@ -169,6 +232,45 @@ pub struct ChallengeConfig {
     pub interval: Duration,
 }
 
+/// TCP Fast Open (RFC 7413). Listeners and connects ask for it one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FastOpenConfig {
+    /// How long a server's key makes new cookies; they are good for up to twice as long. 1 h.
+    pub key_lifetime: Duration,
+    /// How long a client opens plainly towards a peer where it did not work. 10 min.
+    pub avoid: Duration,
+    /// Peers that a client remembers; the oldest makes room. 4096.
+    pub cache: u32,
+}
+
+impl Default for FastOpenConfig {
+    fn default() -> Self {
+        Self {
+            key_lifetime: Duration::from_secs(3600),
+            avoid: Duration::from_secs(600),
+            cache: 4096,
+        }
+    }
+}
+
+/// Bounds of an adopted user timeout (RFC 5482 section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserTimeoutLimits {
+    /// `L_LIMIT`, at least 100 s; a longer retransmission timeout takes its place. 100 s.
+    pub lower: Duration,
+    /// `U_LIMIT`. 1 h.
+    pub upper: Duration,
+}
+
+impl Default for UserTimeoutLimits {
+    fn default() -> Self {
+        Self {
+            lower: Duration::from_secs(100),
+            upper: Duration::from_secs(3600),
+        }
+    }
+}
+
 /// What a connection starts with and can change for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -178,16 +280,29 @@ pub struct SocketOptions {
     pub keep_alive: Option<KeepAlive>,
     /// RFC 9293 section 3.8.3.
     pub user_timeout: UserTimeout,
-    /// Octets that may wait to be sent or acknowledged.
-    pub send_buffer: u32,
-    /// Octets that may wait to be read; the receive window.
-    pub recv_buffer: u32,
+    /// Advertised to the peer by the user timeout option (RFC 5482), at least 1 s; off unless
+    /// set. With [`UserTimeout::ByRetries`] the longer of this and what the peer advertises is
+    /// adopted, within [`TcpConfig::user_timeout`]; otherwise the peer's is reported only.
+    pub advertised_timeout: Option<Duration>,
+    /// ICMP errors that do not end the connection are told by an event (9293-SHLD-20); where it is
+    /// off, [`Conn::soft_error`](crate::Conn::soft_error) still knows the last one.
+    pub soft_errors: bool,
+    /// Octets that may wait to be sent or acknowledged. `Auto` is twice the congestion window.
+    pub send_buffer: BufferSize,
+    /// Octets that may wait to be read; the receive window. `Auto` is twice what the application
+    /// reads in a round trip, and some.
+    pub recv_buffer: BufferSize,
+    /// `send` takes no more while so many octets wait that were never sent; for those who want to
+    /// decide late what to send.
+    pub notsent_lowat: Option<u32>,
     /// Time to live, hop limit (9293-MUST-49).
     pub ttl: u8,
     /// DSCP and ECN bits' octet; its two low bits must be 0 (9293-MUST-48).
     pub tos: u8,
     /// Upper bound of the MSS that is announced and used.
     pub max_mss: Option<u16>,
+    /// Name of the congestion controller, if not the stack's.
+    pub congestion: Option<&'static str>,
 }
 
 impl Default for SocketOptions {
@@ -196,14 +311,46 @@ impl Default for SocketOptions {
             nodelay: false,
             keep_alive: None,
             user_timeout: UserTimeout::ByRetries,
-            send_buffer: 256 * 1024,
-            recv_buffer: 256 * 1024,
+            advertised_timeout: None,
+            soft_errors: true,
+            send_buffer: BufferSize::Auto,
+            recv_buffer: BufferSize::Auto,
+            notsent_lowat: None,
             ttl: 64,
             tos: 0,
             max_mss: None,
+            congestion: None,
         }
     }
 }
+
+/// The size of a buffer of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BufferSize {
+    /// Follows the path and the application, within [`BufferConfig`].
+    #[default]
+    Auto,
+    /// So many octets.
+    Fixed(u32),
+}
+
+impl From<u32> for BufferSize {
+    fn from(octets: u32) -> Self {
+        Self::Fixed(octets)
+    }
+}
+
+impl BufferSize {
+    fn validate(self, rule: &'static str) -> Result<(), ConfigError> {
+        ensure(
+            !matches!(self, Self::Fixed(octets) if !SIZES.contains(&octets)),
+            rule,
+        )
+    }
+}
+
+/// Sizes of buffers: room for some text, and what RFC 7323 section 2.3 allows to offer.
+const SIZES: core::ops::Range<u32> = 2048..1 << 30;
 
 /// Keep-alive (RFC 9293 section 3.8.4, RFC 1122 section 4.2.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +361,9 @@ pub struct KeepAlive {
     pub interval: Duration,
     /// Unanswered probes that end the connection. 9.
     pub count: u8,
+    /// Probes carry an octet that the peer has had already, for peers that answer nothing that is
+    /// empty (9293-MAY-6). Off.
+    pub octet: bool,
 }
 
 impl Default for KeepAlive {
@@ -222,6 +372,7 @@ impl Default for KeepAlive {
             idle: Duration::from_secs(7200),
             interval: Duration::from_secs(75),
             count: 9,
+            octet: false,
         }
     }
 }
@@ -250,9 +401,10 @@ pub struct Limits {
     pub listeners: u32,
     /// Connections that the application has left and that are not closed yet.
     pub orphans: u32,
-    /// Octets in buffers, all connections together.
+    /// Octets in buffers, all connections together. A stack keeps to it and to the
+    /// [`Memory`](crate::Memory) that it was given, whichever is less.
     pub buffer_bytes: usize,
-    /// Out-of-order ranges of one connection.
+    /// Out-of-order ranges of one connection; eight times as many segments.
     pub out_of_order_ranges: u16,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
@@ -331,13 +483,27 @@ impl TcpConfig {
                 delay: ms(40),
                 quick: if server { 16 } else { 0 },
             },
+            buffers: BufferConfig {
+                recv_initial: 65_535,
+                recv_max: 6 << 20,
+                send_floor: 64 << 10,
+                send_max: 4 << 20,
+            },
             initial_window: if server { Some(10) } else { None },
             congestion: "newreno",
+            recovery: RecoveryConfig {
+                rack: true,
+                tlp: true,
+                frto: true,
+            },
+            pacing: Pacing::ByController,
             challenge: ChallengeConfig {
                 burst: 5,
                 interval: ms(500),
             },
             ecn: EcnMode::Accept,
+            fast_open: FastOpenConfig::default(),
+            user_timeout: UserTimeoutLimits::default(),
             ignore_rst_in_time_wait: server,
         }
     }
@@ -367,7 +533,38 @@ impl TcpConfig {
             self.initial_window != Some(0),
             "initial_window must not be 0",
         )?;
-        ensure(self.challenge.burst > 0, "challenge.burst must not be 0")
+        ensure(
+            self.fast_open.key_lifetime >= s(1),
+            "fast_open.key_lifetime must be at least 1 s",
+        )?;
+        // covers: 5482-2
+        ensure(
+            self.user_timeout.lower >= s(100),
+            "user_timeout.lower must be at least 100 s",
+        )?;
+        ensure(
+            self.user_timeout.lower <= self.user_timeout.upper,
+            "user_timeout.lower exceeds user_timeout.upper",
+        )?;
+        ensure(self.challenge.burst > 0, "challenge.burst must not be 0")?;
+        self.buffers.validate()
+    }
+}
+
+impl BufferConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let ordered = self.recv_initial <= self.recv_max && self.send_floor <= self.send_max;
+        ensure(ordered, "buffers: a size to begin with exceeds its largest")?;
+        let sizes = [
+            self.recv_initial,
+            self.recv_max,
+            self.send_floor,
+            self.send_max,
+        ];
+        ensure(
+            sizes.iter().all(|size| SIZES.contains(size)),
+            "buffers: sizes must be at least 2048 and below 2^30",
+        )
     }
 }
 
@@ -376,15 +573,20 @@ impl SocketOptions {
     pub fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.ttl > 0, "ttl must not be 0")?;
         ensure(self.tos & 3 == 0, "tos must leave the ECN bits 0")?;
+        // covers: 5482-4
         ensure(
-            self.send_buffer >= 2048,
-            "send_buffer must be at least 2048",
+            self.advertised_timeout
+                .is_none_or(|timeout| timeout >= Duration::from_secs(1)),
+            "advertised_timeout below 1 s",
         )?;
+        self.send_buffer
+            .validate("send_buffer must be at least 2048 and below 2^30")?;
+        self.recv_buffer
+            .validate("recv_buffer must be at least 2048 and below 2^30")?;
         ensure(
-            self.recv_buffer >= 2048,
-            "recv_buffer must be at least 2048",
+            self.notsent_lowat != Some(0),
+            "notsent_lowat 0 would let nothing be sent",
         )?;
-        ensure(self.recv_buffer < 1 << 30, "recv_buffer must be below 2^30")?;
         ensure(
             self.max_mss.is_none_or(|mss| mss >= 64),
             "max_mss must be at least 64",

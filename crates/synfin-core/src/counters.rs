@@ -173,6 +173,26 @@ mib! {
     timeouts = "TcpExt" "TCPTimeouts",
     /// Fast retransmissions.
     fast_retrans = "TcpExt" "TCPFastRetrans",
+    /// Recoveries that SACK began.
+    sack_recovery = "TcpExt" "TCPSackRecovery",
+    /// Recoveries that duplicate acknowledgements without SACK began.
+    reno_recovery = "TcpExt" "TCPRenoRecovery",
+    /// Retransmissions found lost.
+    lost_retransmit = "TcpExt" "TCPLostRetransmit",
+    /// Tail loss probes sent.
+    loss_probes = "TcpExt" "TCPLossProbes",
+    /// Losses that a tail loss probe repaired.
+    loss_probe_recovery = "TcpExt" "TCPLossProbeRecovery",
+    /// Timeouts found spurious by F-RTO.
+    spurious_rtos = "TcpExt" "TCPSpuriousRTOs",
+    /// Reductions undone after D-SACK.
+    dsack_undo = "TcpExt" "TCPDSACKUndo",
+    /// Reductions undone by other signs.
+    full_undo = "TcpExt" "TCPFullUndo",
+    /// Peers that threw away what they had reported.
+    sack_reneging = "TcpExt" "TCPSACKReneging",
+    /// D-SACK blocks received.
+    dsack_received = "TcpExt" "TCPDSACKRecv",
     /// SYNs dropped because the accept queue was full.
     listen_overflows = "TcpExt" "ListenOverflows",
     /// SYNs dropped at listeners for any reason.
@@ -203,6 +223,16 @@ mib! {
     window_probes = "TcpExt" "TCPWinProbe",
     /// Segments queued out of order.
     ofo_queue = "TcpExt" "TCPOFOQueue",
+    /// Segments above a gap that found no memory.
+    ofo_drop = "TcpExt" "TCPOFODrop",
+    /// Times that memory was short and text above a gap was looked through for some.
+    prune_called = "TcpExt" "PruneCalled",
+    /// Pieces of text above a gap that made room.
+    ofo_pruned = "TcpExt" "OfoPruned",
+    /// Times that this did not make enough of it for text at `RCV.NXT`.
+    rcv_pruned = "TcpExt" "RcvPruned",
+    /// Segments at `RCV.NXT` that found no memory.
+    rcvq_drop = "TcpExt" "TCPRcvQDrop",
     /// D-SACK blocks sent for old duplicates.
     dsack_old_sent = "TcpExt" "TCPDSACKOldSent",
     /// D-SACK blocks sent for out-of-order duplicates.
@@ -211,6 +241,18 @@ mib! {
     ecn_ce_received = "Synfin" "EcnCeReceived",
     /// Acknowledgements that reported CE.
     ecn_echo_received = "Synfin" "EcnEchoReceived",
+    /// Text on our SYN that was acknowledged with it.
+    fast_open_active = "TcpExt" "TCPFastOpenActive",
+    /// Fast opens of ours that failed: no answer in time, or the text was not taken.
+    fast_open_active_fail = "TcpExt" "TCPFastOpenActiveFail",
+    /// Connections made of a SYN with a good cookie.
+    fast_open_passive = "TcpExt" "TCPFastOpenPassive",
+    /// SYNs with a bad cookie.
+    fast_open_passive_fail = "TcpExt" "TCPFastOpenPassiveFail",
+    /// SYNs whose good cookie did not help because the listener's limit was reached.
+    fast_open_listen_overflow = "TcpExt" "TCPFastOpenListenOverflow",
+    /// Requests for a cookie.
+    fast_open_cookie_reqd = "TcpExt" "TCPFastOpenCookieReqd",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

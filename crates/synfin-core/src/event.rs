@@ -66,7 +66,8 @@ pub enum Event {
     Writable(ConnId),
     /// The peer's FIN was taken in sequence; unread text may still be there.
     PeerFinished(ConnId),
-    /// The peer announced urgent text, or more of it (RFC 9293 section 3.8.5).
+    /// The peer announced urgent text, or more of it (RFC 9293 section 3.8.5): see
+    /// [`Conn::urgent_bytes`](crate::Conn::urgent_bytes).
     Urgent(ConnId),
     /// An ICMP error that does not end the connection (9293-MUST-47).
     SoftError(ConnId, SoftError),

@@ -54,8 +54,9 @@ pub use synfin_wire as wire;
 
 pub use buffer::Slices;
 pub use config::{
-    AckConfig, ChallengeConfig, ConfigError, EcnMode, KeepAlive, Limits, OptionConfig, Patience,
-    Profile, RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
+    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, EcnMode, FastOpenConfig,
+    KeepAlive, Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig, RtoConfig,
+    SocketOptions, StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -74,13 +75,17 @@ pub use stack::{
 };
 pub use state::{Cause, IllegalTransition, State};
 pub use synfin_wire::{Flags, FourTuple, SeqNum};
-pub use tcp::congestion::CongestionControl;
+pub use tcp::congestion::{
+    AckSample, CongestionControl, CongestionEvent, CongestionKind, ControllerFactory, Controllers,
+    LostSample, Metrics, Phase, RateSample, SentSample,
+};
 pub use tcp::ecn::IpEcn;
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
-    AckReason, EcnEvent, FlowId, LossSign, RecoveryEvent, ResetReason, Role, SegmentRecord,
-    SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UserCall,
+    AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
+    Role, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign,
+    UserCall,
 };

@@ -16,6 +16,7 @@ pub(crate) struct Secrets {
     ports: Key,
     flows: Key,
     labels: Key,
+    fast_open: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ impl Secrets {
             ports: derive(3),
             flows: derive(4),
             labels: derive(5),
+            fast_open: derive(6),
         }
     }
 
@@ -73,6 +75,19 @@ impl Secrets {
         let mut hasher = SipHasher13::new_with_keys(self.flows.0, self.flows.1);
         write_addr(&mut hasher, tuple.local);
         write_addr(&mut hasher, tuple.remote);
+        hasher.finish()
+    }
+
+    /// The Fast Open cookie of a client, with the key of this epoch. covers: 7413-6
+    pub(crate) fn fast_open_mac(&self, client: IpAddr, epoch: u64) -> u64 {
+        let half = |part: u8| {
+            let mut hasher = self.fast_open.hasher();
+            hasher.write(&epoch.to_be_bytes());
+            hasher.write(&[part]);
+            hasher.finish()
+        };
+        let mut hasher = Key(half(0), half(1)).hasher();
+        write_ip(&mut hasher, client);
         hasher.finish()
     }
 

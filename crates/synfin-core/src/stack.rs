@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
+//! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
@@ -13,6 +14,7 @@
 
 mod application;
 mod egress;
+mod fast_open;
 mod ingress;
 mod network;
 mod observe;
@@ -85,8 +87,6 @@ pub struct Stack {
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
-    /// Connections whose SEND found no memory.
-    memory_waiters: VecDeque<SlotId>,
     totals: Totals,
     orphans: u32,
     next_port: u32,
@@ -134,14 +134,18 @@ impl Stack {
         config.validate()?;
         let limits = config.limits;
         let secrets = Secrets::new(seed);
+        let mut pool = memory.pool;
+        pool.limit_to(limits.buffer_bytes);
         let cx = Context {
             now: Instant::START,
-            pool: memory.pool,
+            pool,
             tracer: Tracer::new(config.trace_capacity),
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second),
             secrets,
+            fast_open: crate::tcp::fast_open::Cache::new(),
             config,
+            memory_waiters: VecDeque::new(),
         };
         let mut stack = Self {
             cx,
@@ -161,7 +165,6 @@ impl Stack {
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),
-            memory_waiters: VecDeque::new(),
             totals: Totals::default(),
             orphans: 0,
             next_port: 0,
@@ -230,6 +233,11 @@ impl Stack {
                 } else {
                     &mut c.cold.coarse.filed_coarse
                 };
+                if filed.is_some_and(|at| at > self.cx.now) {
+                    // An earlier deadline was filed since and has fired; this entry is what was
+                    // left of the one before. Filing anew here would keep it alive for ever.
+                    return;
+                }
                 *filed = None;
                 crate::tcp::timeouts::handle_due(c, &mut self.cx);
                 self.settle(id);
@@ -308,3 +316,6 @@ impl Tables {
             .map_or(0, |tuple| secrets.flow_hash(&tuple))
     }
 }
+
+#[cfg(test)]
+mod tests;

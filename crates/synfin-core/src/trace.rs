@@ -126,6 +126,15 @@ pub enum TraceEvent {
         /// `snd.wnd` in octets.
         snd_wnd: u32,
     },
+    /// Text on the SYN (RFC 7413).
+    FastOpen(FastOpenEvent),
+    /// Something began, or ceased, to hold back the window that we offer.
+    ReceiveLimit {
+        /// What does now.
+        by: Option<ReceiveLimit>,
+        /// `rcv.wnd` in octets as it is offered now.
+        rcv_wnd: u32,
+    },
     /// The application called (RFC 9293 section 3.9.1).
     Call(UserCall),
     /// An ICMP error was reported to the application.
@@ -171,6 +180,8 @@ pub struct SegmentRecord {
     pub sack_permitted: bool,
     /// Timestamps option.
     pub timestamps: Option<Timestamps>,
+    /// Octets of the Fast Open cookie; 0 asks for one.
+    pub cookie_len: Option<u8>,
     /// SACK option.
     pub sack: SackBlocks,
     /// The ECN field of the packet that carried it.
@@ -214,10 +225,18 @@ pub enum LossSign {
     FastRetransmit,
     /// A partial acknowledgement in fast recovery (RFC 6582).
     PartialAck,
+    /// A segment sent later was delivered (RFC 8985 section 6).
+    Rack,
+    /// Enough was reported above it by SACK (RFC 6675 section 4).
+    Sack,
+    /// Not known to be lost: a tail loss probe (RFC 8985 section 7).
+    TailLossProbe,
     /// The peer repeated its SYN, so it has not seen our answer.
     RepeatedSyn,
     /// A smaller path MTU made the segment too big.
     PathMtu,
+    /// The peer did not take the text of our SYN (RFC 7413 section 4.2.1).
+    FastOpenRefused,
 }
 
 /// Why a bare acknowledgement was sent.
@@ -249,6 +268,8 @@ pub enum AckReason {
     Challenge,
     /// The network marked what arrived (RFC 3168 section 6.1.3).
     CongestionExperienced,
+    /// The peer is to hear our user timeout (RFC 5482).
+    UserTimeout,
     /// The answer of TIME-WAIT to a repeated FIN or old text.
     TimeWait,
 }
@@ -285,6 +306,10 @@ pub enum ResetReason {
 pub enum TimerKind {
     /// RFC 6298.
     Retransmit,
+    /// Tail loss probe (RFC 8985 section 7).
+    LossProbe,
+    /// The reordering window (RFC 8985 section 6).
+    Reordering,
     /// Zero-window probing.
     Persist,
     /// RFC 1122 section 4.2.3.2.
@@ -313,6 +338,68 @@ pub enum RecoveryEvent {
     Left,
     /// The retransmission timer fired: slow start from one segment.
     Timeout,
+    /// A tail loss probe repaired a loss: the window is reduced (RFC 8985 section 7.4.2).
+    ProbeRepaired,
+    /// The reduction was needless, and is taken back.
+    Undone(UndoSign),
+}
+
+/// How a needless reduction was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UndoSign {
+    /// The echoed timestamp is older than the retransmission (RFC 3522).
+    Timestamp,
+    /// D-SACK reports every retransmission as a duplicate (RFC 3708).
+    DuplicateSack,
+    /// What was sent before the timeout was acknowledged (RFC 5682).
+    Frto,
+}
+
+/// What Fast Open did, and why (RFC 7413 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FastOpenEvent {
+    /// Client: it failed with this peer lately, so this is a plain open.
+    NotTried,
+    /// Client: the SYN asks for a cookie.
+    Requested,
+    /// Client: the SYN carries the cookie and text.
+    Used {
+        /// Octets of text.
+        len: u32,
+    },
+    /// Client: the peer gave a cookie, which is kept.
+    Learned,
+    /// Client: the peer gave none; plain opens for a while.
+    NotOffered,
+    /// Client: the SYN was not answered in time; plain opens for a while.
+    NoAnswer,
+    /// Client: the text of the SYN was acknowledged with it.
+    Accepted,
+    /// Client: it was not, and is sent again.
+    Refused,
+    /// Server: a cookie goes with the SYN,ACK.
+    Offered,
+    /// Server: the cookie is good; the SYN's text is the application's.
+    Taken {
+        /// Octets of text.
+        len: u32,
+    },
+    /// Server: the cookie is not one of ours for this client.
+    BadCookie,
+    /// Server: as many children as the listener allows wait for their handshakes.
+    TooManyPending,
+}
+
+/// What holds back the window that we offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiveLimit {
+    /// The application does not read.
+    Application,
+    /// The buffer pool is nearly full.
+    Memory,
 }
 
 /// What explicit congestion notification came to.
@@ -350,6 +437,8 @@ pub enum UserCall {
     Open,
     /// SEND of so many octets.
     Send(u32),
+    /// What the SEND before took is urgent.
+    Urgent,
     /// RECEIVE that took so many octets.
     Receive(u32),
     /// The end of the sending half.
@@ -446,6 +535,8 @@ impl fmt::Display for TimerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Retransmit => "retransmission",
+            Self::LossProbe => "tail loss probe",
+            Self::Reordering => "reordering",
             Self::Persist => "persist",
             Self::DelayedAck => "delayed ACK",
             Self::Pacing => "pacing",

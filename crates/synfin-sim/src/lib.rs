@@ -51,7 +51,7 @@ pub use clock::{Clock, Sleep};
 pub use executor::{JoinHandle, Spawner};
 pub use fault::{FaultError, SegmentFault, SegmentKind, Treatment, Which};
 pub use host::{HostConfig, HostId};
-pub use link::{LinkConfig, LinkId, Loss};
+pub use link::{LinkConfig, LinkCounts, LinkId, Loss, Verdict, Way};
 pub use pair::Pair;
 pub use port::SimPort;
 pub use random::Random;

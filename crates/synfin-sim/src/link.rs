@@ -138,9 +138,12 @@ impl LinkConfig {
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// It is lost, and why: `MTU`, `queue` or `chance`.
     Lost(&'static str),
+    /// It reaches the other end.
     Arrives {
+        /// When.
         at: Instant,
         /// When it comes a second time.
         again: Option<Instant>,
@@ -151,9 +154,42 @@ pub(crate) enum Verdict {
     },
 }
 
-/// One direction of a link.
+/// How many packets a link carried and lost, in one direction. Packets that meet a fault or a cut
+/// link are not among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LinkCounts {
+    /// Packets that went through.
+    pub carried: u64,
+    /// Lost by chance.
+    pub chance: u64,
+    /// Lost because the queue was full.
+    pub queue: u64,
+    /// Lost because they were longer than the MTU.
+    pub mtu: u64,
+}
+
+impl LinkCounts {
+    /// Counts what became of a packet.
+    pub fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Arrives { .. } => self.carried += 1,
+            Verdict::Lost("chance") => self.chance += 1,
+            Verdict::Lost("queue") => self.queue += 1,
+            Verdict::Lost(_) => self.mtu += 1,
+        }
+    }
+
+    /// Packets that were lost.
+    pub fn lost(&self) -> u64 {
+        self.chance + self.queue + self.mtu
+    }
+}
+
+/// One direction of a link, usable without a [`Sim`](crate::Sim): whoever drives it offers packets
+/// and carries out what it says.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub struct Way {
     random: Random,
     /// The link is sending until then.
     busy_until: Option<Instant>,
@@ -163,7 +199,8 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    pub(crate) fn new(random: Random) -> Self {
+    /// An empty direction that draws its chance from `random`.
+    pub fn new(random: Random) -> Self {
         Self {
             random,
             busy_until: None,
@@ -173,7 +210,7 @@ impl Way {
     }
 
     /// Decides about a packet of `len` octets that is offered at `now`.
-    pub(crate) fn offer(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Verdict {
+    pub fn offer(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Verdict {
         if len > config.mtu as usize {
             return Verdict::Lost("MTU");
         }
@@ -314,7 +351,14 @@ mod tests {
             let share = lost as f64 / 40_000.0;
             assert!((share - expected).abs() < 0.01, "{loss:?}: {share}");
         }
-        let too_big = way().offer(&LinkConfig::new(), Instant::START, 1501);
+        let config = LinkConfig::new().rate(8).queue(200);
+        let (mut way, mut counts) = (self::way(), LinkCounts::default());
+        for len in [1501, 100, 100, 100] {
+            counts.count(&way.offer(&config, Instant::START, len));
+        }
+        assert_eq!((counts.carried, counts.queue, counts.mtu), (2, 1, 1));
+        assert_eq!(counts.lost(), 2);
+        let too_big = self::way().offer(&LinkConfig::new(), Instant::START, 1501);
         assert_eq!(too_big, Verdict::Lost("MTU"));
     }
 }

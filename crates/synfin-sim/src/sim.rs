@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::executor::{Executor, JoinHandle, Spawner};
 use crate::fault::{ActiveFault, FaultError, SegmentFault};
 use crate::host::{Attachment, Engine, Host, HostConfig, HostId};
-use crate::link::{LinkConfig, LinkId, Way};
+use crate::link::{LinkConfig, LinkCounts, LinkId, Way};
 use crate::port::SimPort;
 use crate::random::Random;
 use crate::schedule::Schedule;
@@ -43,9 +43,10 @@ pub struct Sim {
 
 /// A link between two hosts.
 struct Link {
-    config: LinkConfig,
-    /// Towards the second end, towards the first.
+    /// Towards the second end, towards the first; ways and counts too.
+    configs: [LinkConfig; 2],
     ways: [Way; 2],
+    counts: [LinkCounts; 2],
     /// Hosts, and which attachment of theirs.
     ends: [(usize, usize); 2],
     cut: bool,
@@ -160,15 +161,22 @@ impl Sim {
 
     /// Joins two hosts. Each gets a device for it; a host's addresses are on its first one.
     pub fn link(&mut self, one: HostId, other: HostId, config: LinkConfig) -> LinkId {
+        self.link_ways(one, other, [config.clone(), config])
+    }
+
+    /// Joins two hosts by a link that is not the same in both directions: first what `one` sends
+    /// on, then what `other` sends on. Each host's device has the MTU of its own direction.
+    pub fn link_ways(&mut self, one: HostId, other: HostId, configs: [LinkConfig; 2]) -> LinkId {
         let id = LinkId(self.links.len());
         let mut ends = [(0, 0); 2];
         for (side, host) in [one, other].into_iter().enumerate() {
-            ends[side] = (host.0, self.attach(host, id, side, config.mtu));
+            ends[side] = (host.0, self.attach(host, id, side, configs[side].mtu));
         }
         let way = |side: u64| Way::new(Random::part(self.seed, (id.0 as u64) << 1 | side));
         self.links.push(Link {
             ways: [way(0), way(1)],
-            config,
+            counts: [LinkCounts::default(); 2],
+            configs,
             ends,
             cut: false,
         });
@@ -199,9 +207,15 @@ impl Sim {
 
     /// Changes what a link is like from now on, but for its MTU.
     pub fn set_link(&mut self, link: LinkId, config: LinkConfig) {
-        let link = &mut self.links[link.0];
-        let mtu = link.config.mtu;
-        link.config = config.mtu(mtu);
+        for way in &mut self.links[link.0].configs {
+            let mtu = way.mtu;
+            *way = config.clone().mtu(mtu);
+        }
+    }
+
+    /// What a link did to the packets offered so far: those of its first end, those of its second.
+    pub fn link_counts(&self, link: LinkId) -> [LinkCounts; 2] {
+        self.links[link.0].counts
     }
 
     /// Cuts a link, or joins it again. What is under way still arrives.

@@ -12,7 +12,8 @@ fn from_environment(name: &str, default: u64) -> u64 {
     }
 }
 
-/// covers: INV-2, INV-11, INV-15, INV-17
+/// The simulator asks each stack to check itself after every step, and reads every packet.
+/// covers: INV-1, INV-2, INV-3, INV-4, INV-5, INV-6, INV-7, INV-8, INV-11, INV-15, INV-16, INV-17
 #[test]
 fn streams_arrive_in_any_network() {
     let first = from_environment("SYNFIN_SEED", 1);

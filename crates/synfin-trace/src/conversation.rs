@@ -122,9 +122,7 @@ impl<'a> Conversation<'a> {
             marks: Vec::new(),
             origins: Default::default(),
         };
-        for step in &conversation.steps {
-            conversation.origins[step.from.index()].learn(&step.segment);
-        }
+        learn_origins(&mut conversation);
         for side in Lifeline::BOTH {
             attach(&mut conversation, side);
         }
@@ -201,6 +199,19 @@ impl<'a> Conversation<'a> {
             .collect();
         changes.sort_by_key(|change| change.at);
         changes
+    }
+}
+
+/// Each SYN begins a new count from 0, unless something of the count before is still under way:
+/// then the two go on as one, so that a reader can tell their segments apart.
+fn learn_origins(conversation: &mut Conversation<'_>) {
+    let mut last_arrival = [None::<Instant>; 2];
+    for step in &conversation.steps {
+        let side = step.from.index();
+        let sent = step.packet.sent;
+        let meets_old = last_arrival[side].is_some_and(|arrival| arrival > sent);
+        conversation.origins[side].learn(&step.segment, meets_old);
+        last_arrival[side] = last_arrival[side].max(step.packet.arrived());
     }
 }
 
@@ -299,6 +310,7 @@ impl Attacher {
                     self.mark(conversation, at, MarkKind::Ecn(what));
                 }
             }
+            TraceEvent::TimerCancelled { timer } => self.cancelled(conversation, at, *timer),
             TraceEvent::Closed(reason) if *reason != CloseReason::Graceful => {
                 self.mark(conversation, at, MarkKind::Closed(*reason));
             }
@@ -310,6 +322,17 @@ impl Attacher {
     fn start_timer(&mut self, timer: TimerKind, at: Instant) {
         self.set.retain(|(other, _)| *other != timer);
         self.set.push((timer, at));
+    }
+
+    fn cancelled(&mut self, conversation: &mut Conversation<'_>, at: Instant, timer: TimerKind) {
+        let Some(place) = self.set.iter().position(|(other, _)| *other == timer) else {
+            return;
+        };
+        let (_, since) = self.set.swap_remove(place);
+        let ran = at.saturating_duration_since(since);
+        if is_worth_a_word(timer, ran) {
+            self.mark(conversation, at, MarkKind::Cancelled { timer, ran });
+        }
     }
 
     fn change(&mut self, conversation: &mut Conversation<'_>, change: Change) {

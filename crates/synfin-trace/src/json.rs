@@ -98,7 +98,7 @@ impl Writer<'_, '_> {
         }
         for mark in &self.conversation.marks {
             let (event, text) = match &mark.what {
-                MarkKind::State(_) => continue,
+                MarkKind::State(_) | MarkKind::Cancelled { .. } => continue,
                 MarkKind::Timer { timer, ran, .. } => {
                     ("timer", format!("{timer} after {}", words::span(*ran)))
                 }

@@ -5,6 +5,8 @@ mod label;
 mod layout;
 mod svg;
 mod svg_axis;
+mod svg_beside;
+mod svg_draw;
 mod text;
 
 pub use svg::svg;

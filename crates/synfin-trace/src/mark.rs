@@ -68,6 +68,13 @@ pub enum MarkKind {
         /// How often in a row.
         attempt: u32,
     },
+    /// A timer was stopped before it fired.
+    Cancelled {
+        /// Which.
+        timer: TimerKind,
+        /// How long it had run.
+        ran: Duration,
+    },
     /// The connection left the wire in a way that is worth a word.
     Closed(CloseReason),
     /// What congestion notification changed at this end, in a few words.

@@ -1,4 +1,5 @@
-//! Relative sequence numbers: each SYN of a pair of ports begins a new count from 0.
+//! Relative sequence numbers: each SYN of a pair of ports begins a new count from 0, but for one
+//! that meets what is left of the count before it.
 
 use synfin_core::{SegmentRecord, SeqNum};
 
@@ -7,9 +8,13 @@ use synfin_core::{SegmentRecord, SeqNum};
 pub(crate) struct Origins(Vec<SeqNum>);
 
 impl Origins {
-    /// Learns from a segment of this end that it sent a SYN.
-    pub(crate) fn learn(&mut self, segment: &SegmentRecord) {
-        if segment.flags.contains(synfin_core::Flags::SYN) && !self.0.contains(&segment.seq) {
+    /// Learns from a segment of this end that it sent a SYN. One that `meets_old` segments, which
+    /// left before it and arrive after it left, is counted with them: two SYNs that are under way
+    /// at once must not both be number 0 (RFC 9293, Figure 9).
+    pub(crate) fn learn(&mut self, segment: &SegmentRecord, meets_old: bool) {
+        let is_syn = segment.flags.contains(synfin_core::Flags::SYN);
+        let joins = meets_old && !self.0.is_empty();
+        if is_syn && !joins && !self.0.contains(&segment.seq) {
             self.0.push(segment.seq);
         }
     }

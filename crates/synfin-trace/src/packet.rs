@@ -121,6 +121,10 @@ fn read_segment(octets: &[u8]) -> Option<(FourTuple, SegmentRecord)> {
         window_scale: segment.options.window_scale,
         sack_permitted: segment.options.sack_permitted,
         timestamps: segment.options.timestamps,
+        cookie_len: segment
+            .options
+            .fast_open
+            .map(|cookie| cookie.as_slice().len() as u8),
         sack: segment.options.sack,
         ecn: ip_ecn(octets),
     };

@@ -40,7 +40,8 @@ pub struct Summary {
     pub closed_first: Option<Side>,
     /// Who went through TIME-WAIT.
     pub time_wait: Option<Side>,
-    /// Octets of text that arrived for the first time, by receiver: left, right.
+    /// Octets of text that arrived for the first time and were not refused by a RST, by receiver:
+    /// left, right.
     pub octets: [u64; 2],
     /// Segments that were sent.
     pub segments: u64,
@@ -120,17 +121,31 @@ fn octets(conversation: &Conversation<'_>, receiver: Lifeline) -> u64 {
         .steps
         .iter()
         .filter(|step| step.from != receiver && step.packet.arrived().is_some());
+    // Text that the receiver answered with RST at once was not taken.
+    let resets: Vec<Instant> = conversation
+        .steps
+        .iter()
+        .filter(|step| step.from == receiver && step.segment.flags.contains(Flags::RST))
+        .map(|step| step.packet.sent)
+        .collect();
     // One conversation may hold several connections: a SYN begins a new count.
     let (mut total, mut highest) = (0u64, None::<synfin_core::SeqNum>);
+    let mut iss = None;
     for step in arrived {
         let segment = &step.segment;
+        let mut start = segment.seq;
         if segment.flags.contains(Flags::SYN) {
-            highest = Some(segment.seq + 1);
+            start += 1;
+            if iss.replace(segment.seq) != Some(segment.seq) {
+                highest = Some(start);
+            }
+        }
+        if segment.text_len > 0 && step.packet.arrived().is_some_and(|at| resets.contains(&at)) {
             continue;
         }
-        let end = segment.seq + segment.text_len;
+        let end = start + segment.text_len;
         if let Some(from) = highest.filter(|from| end.after(*from)) {
-            let new = from.max(segment.seq).distance_to(end);
+            let new = from.max(start).distance_to(end);
             total += u64::from(new);
             highest = Some(end);
         }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use synfin_core::{
-    AckReason, EcnEvent, Flags, Instant, IpEcn, LossSign, RecoveryEvent, ResetReason,
-    SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, UserCall,
+    AckReason, EcnEvent, FastOpenEvent, Flags, Instant, IpEcn, LossSign, ReceiveLimit,
+    RecoveryEvent, ResetReason, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord,
+    UndoSign, UserCall,
 };
 
 /// Why a segment was sent.
@@ -30,10 +31,34 @@ pub(crate) const fn loss_sign(sign: LossSign) -> &'static str {
         LossSign::Rto => "RTO",
         LossSign::FastRetransmit => "fast retransmit",
         LossSign::PartialAck => "partial ACK",
+        LossSign::Rack => "RACK",
+        LossSign::Sack => "SACK",
+        LossSign::TailLossProbe => "tail loss probe",
         LossSign::RepeatedSyn => "repeated SYN",
         LossSign::PathMtu => "path MTU",
+        LossSign::FastOpenRefused => "Fast Open refused",
         _ => "loss",
     }
+}
+
+/// What Fast Open did.
+fn fast_open(event: FastOpenEvent) -> String {
+    let words = match event {
+        FastOpenEvent::NotTried => "not tried, it failed lately",
+        FastOpenEvent::Requested => "cookie requested",
+        FastOpenEvent::Used { len } => return format!("SYN carries {len} octets"),
+        FastOpenEvent::Learned => "cookie kept",
+        FastOpenEvent::NotOffered => "the peer gives no cookie",
+        FastOpenEvent::NoAnswer => "no answer to the SYN",
+        FastOpenEvent::Accepted => "text of the SYN acknowledged",
+        FastOpenEvent::Refused => "text of the SYN not taken",
+        FastOpenEvent::Offered => "cookie given",
+        FastOpenEvent::Taken { len } => return format!("cookie good, {len} octets taken"),
+        FastOpenEvent::BadCookie => "bad cookie, a new one given",
+        FastOpenEvent::TooManyPending => "too many pending",
+        _ => "",
+    };
+    words.to_owned()
 }
 
 /// Why a bare ACK was sent.
@@ -48,6 +73,7 @@ pub(crate) const fn ack_reason(reason: AckReason) -> &'static str {
         AckReason::Duplicate => "nothing new",
         AckReason::Unacceptable => "segment outside the window",
         AckReason::Fin => "FIN taken",
+        AckReason::UserTimeout => "user timeout",
         AckReason::WindowUpdate => "window update",
         AckReason::Challenge => "challenge ACK",
         AckReason::CongestionExperienced => "congestion experienced",
@@ -140,6 +166,11 @@ pub(crate) fn options(
     }
     if let Some(shift) = segment.window_scale {
         parts.push(format!("ws {shift}"));
+    }
+    match segment.cookie_len {
+        None => {}
+        Some(0) => parts.push("cookie requested".to_owned()),
+        Some(len) => parts.push(format!("cookie of {len} octets")),
     }
     for block in segment.sack.iter() {
         let (left, right) = (relative(block.left), relative(block.right));
@@ -238,7 +269,11 @@ pub fn describe_record(record: &TraceRecord) -> String {
         } => format!("RTT {sample_us} us, SRTT {srtt_us} us, RTO {rto_us} us"),
         TraceEvent::Ecn(event) => ecn(*event),
         TraceEvent::SendWindow { snd_wnd } => format!("send window {snd_wnd}"),
+        TraceEvent::ReceiveLimit { by, rcv_wnd } => {
+            format!("receive window {rcv_wnd}, {}", receive_limit(*by))
+        }
         TraceEvent::Call(call) => user_call(*call),
+        TraceEvent::FastOpen(event) => format!("Fast Open: {}", fast_open(*event)),
         TraceEvent::Soft(error) => format!("ICMP: {error}"),
         TraceEvent::Closed(reason) => format!("closed: {reason}"),
         TraceEvent::Lost { count } => format!("{count} records lost"),
@@ -256,13 +291,30 @@ pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
         RecoveryEvent::Entered => "fast recovery entered",
         RecoveryEvent::Left => "fast recovery left",
         RecoveryEvent::Timeout => "slow start after timeout",
+        RecoveryEvent::ProbeRepaired => "the probe repaired a loss",
+        RecoveryEvent::Undone(sign) => match sign {
+            UndoSign::Timestamp => "undone: the echoed timestamp is of the original",
+            UndoSign::DuplicateSack => "undone: D-SACK reports all retransmissions",
+            UndoSign::Frto => "undone: F-RTO found the timeout spurious",
+            _ => "undone",
+        },
         _ => "recovery",
+    }
+}
+
+fn receive_limit(by: Option<ReceiveLimit>) -> &'static str {
+    match by {
+        Some(ReceiveLimit::Application) => "the application does not read",
+        Some(ReceiveLimit::Memory) => "memory is short",
+        Some(_) => "held back",
+        None => "no longer held back",
     }
 }
 
 fn user_call(call: UserCall) -> String {
     match call {
         UserCall::Open => "OPEN".to_owned(),
+        UserCall::Urgent => "URGENT".to_owned(),
         UserCall::Send(len) => format!("SEND {len}"),
         UserCall::Receive(len) => format!("RECEIVE {len}"),
         UserCall::Shutdown => "SHUTDOWN".to_owned(),
@@ -276,6 +328,7 @@ fn user_call(call: UserCall) -> String {
 pub(crate) fn timer(kind: TimerKind) -> String {
     match kind {
         TimerKind::Retransmit => "RTO".to_owned(),
+        TimerKind::LossProbe => "PTO".to_owned(),
         other => other.to_string(),
     }
 }

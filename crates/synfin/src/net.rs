@@ -101,18 +101,61 @@ impl Net {
         addr: SocketAddr,
         options: ConnectOptions,
     ) -> io::Result<TcpStream> {
-        let socket = self.host.with(|shard, later| {
+        Ok(self.open(addr, options, &[]).await?.0)
+    }
+
+    /// Connects and says `data` first, on the SYN if the peer gave a cookie before (RFC 7413);
+    /// tells how much of it was taken, the rest is to be written. The listener needs
+    /// [`ListenOptions::fast_open`].
+    ///
+    /// The peer's application may get `data` **twice**: the network may repeat the SYN after the
+    /// connection is over. Only for a first message that may be repeated without harm.
+    ///
+    /// # Errors
+    /// As [`connect_with`](Self::connect_with).
+    pub async fn connect_fast(
+        &self,
+        addr: SocketAddr,
+        options: ConnectOptions,
+        data: &[u8],
+    ) -> io::Result<(TcpStream, usize)> {
+        let fast_open = true;
+        let options = ConnectOptions {
+            fast_open,
+            ..options
+        };
+        self.open(addr, options, data).await
+    }
+
+    async fn open(
+        &self,
+        addr: SocketAddr,
+        options: ConnectOptions,
+        data: &[u8],
+    ) -> io::Result<(TcpStream, usize)> {
+        let (socket, written) = self.host.with(|shard, later| {
             let now = self.host.now();
             let id = shard
                 .stack
                 .connect(now, addr, options)
                 .map_err(error::connect)?;
             later.drive = true;
-            Ok::<_, io::Error>(Socket::new(self.host.clone(), shard, id))
+            let socket = Socket::new(self.host.clone(), shard, id);
+            let mut conn = shard.stack.conn_mut(id).expect("just made");
+            let written = match data {
+                [] => 0,
+                // It must be queued before the SYN leaves. An error meets the caller below; the
+                // socket must not be dropped under the lock.
+                _ => match socket.write(&mut conn, &[data], later) {
+                    Ok(written) => written.unwrap_or(0),
+                    Err(_) => 0,
+                },
+            };
+            Ok::<_, io::Error>((socket, written))
         })?;
         let stream = TcpStream::new(socket); // dropped with this future: AB-43, BUG-15
         stream.established().await?;
-        Ok(stream)
+        Ok((stream, written))
     }
 
     /// Waits until no connection is on the wire, those included that were dropped and that the

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use synfin::core::SoftError;
 use synfin::{
-    CloseReason, ConnectOptions, Ended, KeepAlive, MemoryLink, Net, State, TcpListener, TcpStream,
+    CloseReason, ConnectOptions, Ended, KeepAlive, ListenAddr, ListenOptions, MemoryLink, Net,
+    State, TcpListener, TcpStream,
 };
 use synfin::{UserTimeout, memory_link};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -351,6 +352,7 @@ async fn a_peer_that_vanished_is_missed() {
             idle: Duration::from_secs(60),
             interval: Duration::from_secs(10),
             count: 3,
+            octet: false,
         }))
         .unwrap();
     let begun = Instant::now();
@@ -379,4 +381,32 @@ async fn text_that_nobody_acknowledges_times_out() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// The second connection's request is there before the client's handshake is over.
+/// covers: 7413-3, 7413-7
+#[tokio::test]
+async fn the_second_connect_carries_its_request_on_the_syn() {
+    let (server, client) = joined();
+    let options = ListenOptions {
+        fast_open: Some(8),
+        ..ListenOptions::default()
+    };
+    let listener = server.listen(ListenAddr::port(7), options).unwrap();
+    for fast in [0, 1] {
+        let addr = SERVER[0].parse().unwrap();
+        let connecting = client.connect_fast(addr, ConnectOptions::default(), b"request");
+        let (there, here) = tokio::join!(connecting, listener.accept());
+        let (mut there, written) = there.unwrap();
+        assert_eq!(written, 7);
+        let (mut here, _) = here.unwrap();
+        let mut request = [0; 7];
+        here.read_exact(&mut request).await.unwrap();
+        assert_eq!(&request, b"request");
+        here.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        there.read_exact(&mut answer).await.unwrap();
+        assert_eq!(client.counters().fast_open_active, fast);
+        assert_eq!(server.counters().fast_open_passive, fast);
+    }
 }

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod closing;
 #[cfg(target_os = "linux")]
+mod fast_open;
+#[cfg(target_os = "linux")]
 mod judgement;
 #[cfg(target_os = "linux")]
 mod serve;
@@ -15,6 +17,8 @@ mod serve;
 mod transfer;
 #[cfg(target_os = "linux")]
 mod trouble;
+#[cfg(target_os = "linux")]
+mod urgent;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
@@ -26,6 +30,8 @@ fn main() -> ExitCode {
     tests.extend(transfer::tests());
     tests.extend(closing::tests());
     tests.extend(trouble::tests());
+    tests.extend(fast_open::tests());
+    tests.extend(urgent::tests());
     synfin_interop::harness::run(tests)
 }
 

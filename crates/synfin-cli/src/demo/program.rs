@@ -23,10 +23,14 @@ pub(crate) enum Step {
     Think(u64),
     /// OPEN, active, from this port of ours to that port of the peer.
     Connect(u16, u16),
+    /// The same; what is sent next leaves on the SYN if the peer has given a cookie before.
+    ConnectFast(u16, u16),
     /// Waits until the connection is established.
     Established,
     /// Takes a connection from the listener.
     Accept,
+    /// The same of a listener that takes text with a SYN.
+    AcceptFast,
     /// Keep-alive after so many seconds, again after so many, so often.
     KeepAlive(u64, u64, u8),
     /// Sends a request, with these fields beside `Host`.
@@ -58,6 +62,7 @@ pub(crate) struct Process {
     setting: Setting,
     listener: Option<ListenerId>,
     listens: bool,
+    takes_text_with_syn: bool,
     start: Option<Instant>,
     notes: Vec<String>,
     exited: bool,
@@ -98,8 +103,10 @@ enum Progress {
 impl Process {
     /// A process with these programs; it listens if one of them accepts.
     pub(crate) fn new(programs: &[&'static [Step]], setting: Setting) -> Self {
+        let has = |step| programs.iter().any(|steps| steps.contains(&step));
         Self {
-            listens: programs.iter().any(|steps| steps.contains(&Step::Accept)),
+            listens: has(Step::Accept) || has(Step::AcceptFast),
+            takes_text_with_syn: has(Step::AcceptFast),
             programs: programs.iter().map(|steps| Program::new(steps)).collect(),
             setting,
             listener: None,
@@ -144,10 +151,11 @@ impl Process {
     }
 
     fn listen(&mut self, stack: &mut Stack) {
-        match stack.listen(
-            ListenAddr::port(self.setting.port),
-            ListenOptions::default(),
-        ) {
+        let options = ListenOptions {
+            fast_open: self.takes_text_with_syn.then_some(16),
+            ..ListenOptions::default()
+        };
+        match stack.listen(ListenAddr::port(self.setting.port), options) {
             Ok(id) => self.listener = Some(id),
             Err(error) => {
                 self.listens = false;
@@ -218,8 +226,8 @@ impl Program {
                 self.wait_until(start + Duration::from_millis(ms), now)
             }
             Step::Think(ms) => self.wait_until(now + Duration::from_millis(ms), now),
-            Step::Connect(from, to) => self.connect((from, to), process, stack, now),
-            Step::Accept => self.accept(process, stack),
+            Step::Connect(..) | Step::ConnectFast(..) => self.connect(step, process, stack, now),
+            Step::Accept | Step::AcceptFast => self.accept(process, stack),
             Step::Established => self.established(process, stack),
             Step::Request(fields) => self.send(|_| http::request(fields), process, stack),
             Step::Answer(fields) => self.send(
@@ -252,13 +260,17 @@ impl Program {
 
     fn connect(
         &mut self,
-        (from, to): (u16, u16),
+        step: Step,
         process: &mut Process,
         stack: &mut Stack,
         now: Instant,
     ) -> Progress {
+        let (Step::Connect(from, to) | Step::ConnectFast(from, to)) = step else {
+            return Progress::Failed;
+        };
         let options = ConnectOptions {
             local_port: Some(from),
+            fast_open: matches!(step, Step::ConnectFast(..)),
             ..ConnectOptions::default()
         };
         match stack.connect(now, SocketAddr::new(process.setting.peer, to), options) {
@@ -378,6 +390,7 @@ impl Program {
                     idle: Duration::from_secs(idle),
                     interval: Duration::from_secs(interval),
                     count,
+                    octet: false,
                 });
                 if conn.set_options(options).is_err() {
                     return Progress::Failed;

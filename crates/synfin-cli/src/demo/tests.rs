@@ -1,5 +1,7 @@
 //! Each scene ends by itself, shows what its name says, and gives the same bytes twice.
 
+mod pictures;
+
 use synfin_trace::{Conversation, Style, Timeline, json_lines, pcapng, svg};
 
 use super::run::{self, Settings};
@@ -125,7 +127,7 @@ fn losses_are_repaired() {
         ("lost-fin", 1, 1),
         ("lost-last-ack", 1, 1),
         ("fast-retransmit", 1, 1),
-        ("rto", 2, 2),
+        ("rto", 3, 3),
         ("out-of-order", 0, 0),
         ("ecn", 0, 0),
     ] {
@@ -139,9 +141,10 @@ fn losses_are_repaired() {
 #[test]
 fn what_the_name_says_is_seen() {
     for (scene, words) in [
-        ("lost-last-ack", "again, RTO"),
+        ("lost-last-ack", "again, TLP"),
+        ("rto", "again, RTO"),
         ("old-duplicate-syn", "RST seq=1"),
-        ("fast-retransmit", "again, 3 dup ACKs"),
+        ("fast-retransmit", "again, RACK"),
         ("ecn", "ECN: cwnd reduced"),
         ("zero-window", "window probe"),
         ("out-of-order", "late"),
@@ -160,6 +163,72 @@ fn what_the_name_says_is_seen() {
     let text = text("half-close");
     assert!(
         text.contains("FIN-WAIT-2") && text.contains("256 B back"),
+        "{text}"
+    );
+}
+
+/// The answer to the second request is there a round trip earlier.
+/// covers: 7413-3, 7413-7
+#[test]
+fn fast_open_saves_a_round_trip() {
+    let (scene, timeline) = play("fast-open");
+    let connections = Conversation::all(&timeline);
+    assert_eq!(connections.len(), 2);
+    let answered: Vec<f64> = connections
+        .iter()
+        .map(|connection| {
+            let start = connection.steps[0].packet.sent;
+            let answer = connection.steps.iter().find_map(|step| {
+                let from_server = step.from != connection.steps[0].from;
+                let arrived = step.packet.arrived().filter(|_| from_server);
+                arrived.filter(|_| step.segment.text_len > 0)
+            });
+            let answer = answer.expect("an answer");
+            answer.saturating_duration_since(start).as_secs_f64() * 1e3
+        })
+        .collect();
+    let saved = answered[0] - answered[1];
+    assert!((saved - scene.rtt_ms).abs() < 1.0, "{answered:?}");
+    let text = text("fast-open");
+    for words in [
+        "SYN seq=0 cookie?",
+        "SYN 1:33 (32) cookie",
+        "SYN,ACK seq=0 ack=33",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    assert_eq!(text.matches("32 B from client").count(), 2, "{text}");
+}
+
+#[test]
+fn two_attempts_that_meet_have_numbers_of_their_own() {
+    let text = text("old-duplicate-syn");
+    let word = |line: &str, key: &str| {
+        let from = line.find(key)? + key.len();
+        let digits = line[from..].split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse::<u32>().ok()
+    };
+    let syns: Vec<u32> = text
+        .lines()
+        .filter(|line| line.contains("-- SYN seq=") && line.contains("SYN-SENT"))
+        .filter_map(|line| word(line, "seq="))
+        .collect();
+    let answers: Vec<u32> = text
+        .lines()
+        .filter(|line| line.contains("SYN,ACK"))
+        .filter_map(|line| word(line, "ack="))
+        .collect();
+    assert_eq!(syns.len(), 2, "{text}");
+    assert_ne!(syns[0], syns[1], "{text}");
+    assert_eq!(answers, [syns[0] + 1, syns[1] + 1], "{text}");
+}
+
+#[test]
+fn text_that_a_reset_refused_is_not_counted_as_delivered() {
+    let text = text("half-open");
+    assert!(text.contains("33:65 (32)"), "{text}");
+    assert!(
+        text.contains(" 32 B from client to server, 256 B back."),
         "{text}"
     );
 }

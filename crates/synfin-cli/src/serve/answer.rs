@@ -38,7 +38,7 @@ pub(crate) fn answer(
     }
     let mut response = match site.find(uri.path()) {
         Target::File(path, metadata) => file(&path, &metadata, method, headers),
-        Target::Directory(path) => directory(&path, uri.path()),
+        Target::Directory(path) => directory(site, &path, uri.path()),
         Target::NeedsSlash => moved(uri),
         Target::Missing => plain(StatusCode::NOT_FOUND),
         Target::Forbidden => plain(StatusCode::FORBIDDEN),
@@ -81,8 +81,8 @@ fn moved(uri: &Uri) -> Response<Pieces> {
     sized(builder.header(LOCATION, location), Pieces::empty())
 }
 
-fn directory(path: &Path, shown: &str) -> Response<Pieces> {
-    match listing::page(path, shown) {
+fn directory(site: &Site, path: &Path, shown: &str) -> Response<Pieces> {
+    match listing::page(site.root(), path, shown) {
         Ok(page) => {
             let builder = Response::builder().header(CONTENT_TYPE, "text/html; charset=utf-8");
             sized(builder, Pieces::text(page))

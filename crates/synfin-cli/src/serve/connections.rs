@@ -59,7 +59,11 @@ pub(crate) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let life = Life::new(net.clone(), peer);
-                    connections.spawn(life.run(stream, Arc::clone(&content), stopped.clone()));
+                    let (content, stopped) = (Arc::clone(&content), stopped.clone());
+                    connections.spawn(async move {
+                        let summary = life.run(stream, content, stopped).await;
+                        say(&summary.to_string());
+                    });
                 }
                 Err(error) => {
                     say(&format!("cannot accept: {error}"));
@@ -96,7 +100,12 @@ impl Life {
         }
     }
 
-    async fn run(self, stream: TcpStream, content: Arc<Content>, mut stop: watch::Receiver<()>) {
+    async fn run(
+        self,
+        stream: TcpStream,
+        content: Arc<Content>,
+        mut stop: watch::Receiver<()>,
+    ) -> Summary {
         // Answers are written in large pieces: nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
         let ending = Arc::new(Ending::default());
@@ -128,13 +137,12 @@ impl Life {
             }
         }
         let lasted = self.net.now().saturating_duration_since(self.accepted);
-        let summary = Summary {
+        Summary {
             peer: self.peer,
             requests: self.requests.into_inner(),
             lasted,
             info: ending.take(),
-        };
-        say(&summary.to_string());
+        }
     }
 }
 
@@ -244,7 +252,13 @@ impl fmt::Display for Summary {
         let plural = if self.requests == 1 { "" } else { "s" };
         write!(f, "{}  {} request{plural}", self.peer, self.requests)?;
         if let Some(info) = &self.info {
-            let (received, sent) = (info.octets_received, info.octets_sent);
+            // What is still queued leaves before the FIN, when the stream is dropped already.
+            let queued = if info.close_reason.is_none() {
+                info.unsent
+            } else {
+                0
+            };
+            let (received, sent) = (info.octets_received, info.octets_sent + u64::from(queued));
             write!(f, ", {received} octets in, {sent} out")?;
             write!(f, ", {} segments sent again", info.retransmissions)?;
             write!(f, ", {}", ended(info))?;
@@ -264,3 +278,6 @@ fn ended(info: &ConnectionInfo) -> String {
         (None, _) => "closed".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

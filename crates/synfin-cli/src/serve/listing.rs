@@ -14,16 +14,20 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// The page for `directory`, which the request named `path`. Directories come first, then files,
-/// each by name; names that are not UTF-8 cannot be asked for and are left out.
-pub(crate) fn page(directory: &Path, path: &str) -> io::Result<String> {
+/// each by name; names that are not UTF-8 cannot be asked for and are left out. So are links that
+/// lead nowhere or out of `root`: what is not served is not told of, not even its length.
+pub(crate) fn page(root: &Path, directory: &Path, path: &str) -> io::Result<String> {
     let mut entries = Vec::new();
     for entry in directory.read_dir()? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        // A link that leads nowhere is not shown.
-        let Ok(metadata) = entry.path().metadata() else {
+        let target = entry.path().canonicalize();
+        let Some(target) = target.ok().filter(|target| target.starts_with(root)) else {
+            continue;
+        };
+        let Ok(metadata) = target.metadata() else {
             continue;
         };
         entries.push((!metadata.is_dir(), name, metadata.len()));
@@ -87,7 +91,8 @@ mod tests {
         fs::write(dir.path().join("b.txt"), "12345").expect("a file");
         fs::write(dir.path().join("a <&>?.txt"), "").expect("a file");
         fs::create_dir(dir.path().join("z")).expect("a directory");
-        let page = page(dir.path(), "/x%20y/").expect("it can be read");
+        let root = dir.path().canonicalize().expect("it exists");
+        let page = page(&root, &root, "/x%20y/").expect("it can be read");
         let order: Vec<usize> = ["z/", "a &lt;&amp;&gt;?.txt", "b.txt"]
             .iter()
             .map(|name| page.find(&format!(">{name}</a>")).expect("it is listed"))
@@ -102,10 +107,24 @@ mod tests {
     #[test]
     fn the_root_has_no_parent() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert!(
-            !page(dir.path(), "/")
-                .expect("it can be read")
-                .contains("../")
-        );
+        let root = dir.path().canonicalize().expect("it exists");
+        let page = page(&root, &root, "/").expect("it can be read");
+        assert!(!page.contains("../"), "{page}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_out_are_not_shown() {
+        let outer = tempfile::tempdir().expect("a directory");
+        let root = outer.path().canonicalize().expect("it exists").join("root");
+        fs::create_dir(&root).expect("a directory");
+        fs::write(outer.path().join("secret"), "no").expect("a file");
+        fs::write(root.join("here"), "yes").expect("a file");
+        std::os::unix::fs::symlink("../secret", root.join("out")).expect("a link");
+        std::os::unix::fs::symlink("here", root.join("in")).expect("a link");
+        std::os::unix::fs::symlink("nothing", root.join("dead")).expect("a link");
+        let page = page(&root, &root, "/").expect("it can be read");
+        assert!(page.contains(">in</a>"), "{page}");
+        assert!(!page.contains("out") && !page.contains("dead"), "{page}");
     }
 }

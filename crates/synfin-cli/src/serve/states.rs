@@ -51,7 +51,59 @@ impl Printer {
             TraceEvent::Lost { count } => Some(format!(
                 "{seconds:11.6}  {count} records came too fast to be printed"
             )),
-            other => Some(format!("{other:?}")),
+            _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use synfin::memory_link;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A connection is opened, used and closed; only its states make lines.
+    #[tokio::test]
+    async fn a_line_for_every_change_of_state_and_none_else() {
+        let (left, right) = memory_link(1500);
+        let config = synfin::StackConfig {
+            trace_capacity: CAPACITY,
+            ..Default::default()
+        };
+        let server = Net::builder().config(config).link(left);
+        let server = server.address("10.0.0.1/24").build().expect("a network");
+        let client = Net::builder().link(right).address("10.0.0.2/24");
+        let client = client.build().expect("a network");
+        let addr = "10.0.0.1:80".parse().expect("an address");
+        let listener = server.bind(addr).await.expect("a free port");
+        let mut there = client.connect(addr).await.expect("it listens");
+        let (mut here, peer) = listener.accept().await.expect("it connects");
+        there.write_all(b"text").await.expect("it takes it");
+        there.shutdown().await.expect("it closes");
+        let mut text = String::new();
+        here.read_to_string(&mut text).await.expect("it ends");
+        drop((here, there));
+        server.quiet().await;
+
+        let mut printer = Printer::default();
+        let mut records = 0;
+        let mut lines = Vec::new();
+        while let Some(record) = server.poll_trace() {
+            records += 1;
+            lines.extend(printer.line(&record));
+        }
+        let states = [
+            "LISTEN -> SYN-RECEIVED  (rcv SYN)",
+            "SYN-RECEIVED -> ESTABLISHED  (rcv ACK of SYN)",
+            "ESTABLISHED -> CLOSE-WAIT  (rcv FIN)",
+            "CLOSE-WAIT -> LAST-ACK  (CLOSE, snd FIN)",
+            "LAST-ACK -> CLOSED  (rcv ACK of FIN)",
+        ];
+        assert_eq!(lines.len(), states.len(), "{lines:?}");
+        for (line, state) in lines.iter().zip(states) {
+            assert!(line.ends_with(&format!("  {peer}  {state}")), "{line}");
+        }
+        assert!(records > 2 * lines.len(), "more than states was recorded");
     }
 }

@@ -4,15 +4,12 @@
 
 use alloc::collections::VecDeque;
 
-use super::pool::{Chunk, Pool};
+use super::pool::{Chunk, Pool, WASTE};
 
 /// Sizes of chunks that are asked for: the first write of a quiet connection, and bulk.
 const SMALL: usize = 128;
 const MEDIUM: usize = 2048;
 const LARGE: usize = 16_384;
-
-/// A text of a frame is copied if it fills less than a quarter of its chunk.
-const WASTE: usize = 4;
 
 /// Octets in order.
 #[derive(Debug, Default)]
@@ -41,7 +38,7 @@ impl ChunkList {
             // Near the end of the budget smaller chunks still fit.
             let chunk = [best, MEDIUM.min(best), SMALL]
                 .into_iter()
-                .find_map(|size| pool.alloc(size));
+                .find_map(|size| pool.alloc_to_send(size));
             let Some(mut chunk) = chunk else {
                 break;
             };
@@ -68,7 +65,7 @@ impl ChunkList {
 
     /// Appends a chunk as it is, or copies it behind the last one if it would waste most of its
     /// room.
-    pub(crate) fn push_chunk_or_coalesce(&mut self, pool: &mut Pool, chunk: Chunk) {
+    pub(crate) fn push_chunk_or_coalesce(&mut self, pool: &mut Pool, mut chunk: Chunk) {
         let len = chunk.len();
         if len == 0 {
             pool.free(chunk);
@@ -79,7 +76,8 @@ impl ChunkList {
             if !fits {
                 let size = self.next_size(len).max(len);
                 if size < chunk.capacity() {
-                    self.chunks.extend(pool.alloc(size));
+                    self.chunks
+                        .extend(pool.alloc(size).or_else(|| pool.alloc(len)));
                 }
             }
             if let Some(last) = self.chunks.back_mut().filter(|last| last.room() >= len) {
@@ -90,6 +88,7 @@ impl ChunkList {
             }
         }
         self.len += len;
+        pool.keep(&mut chunk);
         self.chunks.push_back(chunk);
     }
 
@@ -191,6 +190,13 @@ pub struct Slices<'a> {
 }
 
 impl<'a> Slices<'a> {
+    /// One piece.
+    pub(crate) fn of(piece: &'a [u8]) -> Self {
+        let mut slices = Self::default();
+        slices.push(piece);
+        slices
+    }
+
     fn push(&mut self, piece: &'a [u8]) -> bool {
         let Some(slot) = self.pieces.get_mut(self.count) else {
             return false;

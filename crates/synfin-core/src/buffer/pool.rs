@@ -1,8 +1,9 @@
 //! The pool of buffers: chunks of a few sizes within one budget.
 //!
-//! A chunk is charged at its full size. Frames on their way through the stack may be taken beyond
-//! the budget, since without them no acknowledgement could free anything; whether their text is
-//! kept is decided by [`Pool::pressure`].
+//! A chunk is charged at its full size. Frames on their way through the stack are not charged to
+//! the budget, since without them no acknowledgement could free anything; their text is when it is
+//! kept. The last sixteenth of the budget is for text at `RCV.NXT` alone: neither text to send nor
+//! text above a gap can stop what would free memory again.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -10,6 +11,9 @@ use alloc::vec::Vec;
 
 /// Sizes of chunks. The largest holds a 64 KiB unit with its headers.
 const CLASSES: [usize; 4] = [128, 2048, 16_384, 65_664];
+
+/// A text of a frame is copied if it fills less than a quarter of its chunk.
+pub(super) const WASTE: usize = 4;
 
 /// Octets of spare chunks kept per class.
 const SPARE_BYTES: usize = 1 << 20;
@@ -21,7 +25,7 @@ pub(crate) enum Pressure {
     None,
     /// Windows should stop growing.
     Soft,
-    /// Above fifteen sixteenths: nothing new is kept.
+    /// Above fifteen sixteenths: nothing new is kept but text at `RCV.NXT`.
     Hard,
 }
 
@@ -30,6 +34,8 @@ pub(crate) enum Pressure {
 pub(crate) struct Pool {
     limit: usize,
     in_use: usize,
+    /// Of it, frames on their way through.
+    in_transit: usize,
     spare: [Vec<Box<[u8]>>; CLASSES.len()],
 }
 
@@ -38,15 +44,30 @@ impl Pool {
         Self {
             limit,
             in_use: 0,
+            in_transit: 0,
             spare: [const { Vec::new() }; CLASSES.len()],
         }
+    }
+
+    /// Lowers the budget.
+    pub(crate) fn limit_to(&mut self, limit: usize) {
+        self.limit = self.limit.min(limit);
     }
 
     /// A chunk with room for `len` octets, of the smallest class that fits; `None` when the
     /// budget is exhausted or no class is large enough.
     pub(crate) fn alloc(&mut self, len: usize) -> Option<Chunk> {
-        let class = CLASSES.iter().position(|size| *size >= len)?;
-        if self.in_use + CLASSES[class] > self.limit {
+        self.alloc_within(len, self.limit)
+    }
+
+    /// The same for text to send, which leaves the reserve alone.
+    pub(crate) fn alloc_to_send(&mut self, len: usize) -> Option<Chunk> {
+        self.alloc_within(len, self.hard_mark())
+    }
+
+    fn alloc_within(&mut self, len: usize, most: usize) -> Option<Chunk> {
+        let class = class_for(len)?;
+        if self.kept() + CLASSES[class] > most {
             return None;
         }
         Some(self.take(class))
@@ -54,32 +75,44 @@ impl Pool {
 
     /// A chunk for a frame on its way through; beyond the budget if need be.
     pub(crate) fn alloc_frame(&mut self, len: usize) -> Chunk {
-        match CLASSES.iter().position(|size| *size >= len) {
+        let mut chunk = match class_for(len) {
             Some(class) => self.take(class),
             None => {
                 self.in_use += len;
-                Chunk {
-                    data: vec![0; len].into_boxed_slice(),
-                    start: 0,
-                    end: 0,
-                }
+                Chunk::of(vec![0; len].into_boxed_slice())
             }
+        };
+        chunk.in_transit = true;
+        self.in_transit += chunk.capacity();
+        chunk
+    }
+
+    /// The text of a frame stays: from now on it is charged.
+    pub(crate) fn keep(&mut self, chunk: &mut Chunk) {
+        if core::mem::take(&mut chunk.in_transit) {
+            self.in_transit -= chunk.capacity();
         }
+    }
+
+    /// Whether the text of a frame at `RCV.NXT` may be kept: up to the limit.
+    pub(crate) fn fits(&self, chunk: &Chunk) -> bool {
+        self.kept() + cost_of(chunk) <= self.limit
+    }
+
+    /// The same for text above a gap, which leaves the reserve alone.
+    pub(crate) fn fits_above_gap(&self, chunk: &Chunk) -> bool {
+        self.kept() + cost_of(chunk) <= self.hard_mark()
     }
 
     fn take(&mut self, class: usize) -> Chunk {
         self.in_use += CLASSES[class];
         let spare = self.spare[class].pop();
-        let data = spare.unwrap_or_else(|| vec![0; CLASSES[class]].into_boxed_slice());
-        Chunk {
-            data,
-            start: 0,
-            end: 0,
-        }
+        Chunk::of(spare.unwrap_or_else(|| vec![0; CLASSES[class]].into_boxed_slice()))
     }
 
     /// Takes a chunk back.
-    pub(crate) fn free(&mut self, chunk: Chunk) {
+    pub(crate) fn free(&mut self, mut chunk: Chunk) {
+        self.keep(&mut chunk);
         let size = chunk.data.len();
         self.in_use -= size;
         if let Some(class) = CLASSES.iter().position(|class| *class == size) {
@@ -94,19 +127,41 @@ impl Pool {
         self.in_use
     }
 
-    /// At least the smallest chunk is left.
+    /// Octets that are charged: all but frames on their way through.
+    fn kept(&self) -> usize {
+        self.in_use - self.in_transit
+    }
+
+    fn hard_mark(&self) -> usize {
+        self.limit / 16 * 15
+    }
+
+    /// At least the smallest chunk is left for text to send.
     pub(crate) fn has_room(&self) -> bool {
-        self.in_use + CLASSES[0] <= self.limit
+        self.kept() + CLASSES[0] <= self.hard_mark()
     }
 
     pub(crate) fn pressure(&self) -> Pressure {
-        if self.in_use > self.limit / 16 * 15 {
+        if self.kept() > self.hard_mark() {
             Pressure::Hard
-        } else if self.in_use > self.limit / 4 * 3 {
+        } else if self.kept() > self.limit / 4 * 3 {
             Pressure::Soft
         } else {
             Pressure::None
         }
+    }
+}
+
+fn class_for(len: usize) -> Option<usize> {
+    CLASSES.iter().position(|size| *size >= len)
+}
+
+/// What a text costs when it is kept: it is copied if it fills little of its chunk.
+fn cost_of(chunk: &Chunk) -> usize {
+    if chunk.len() * WASTE < chunk.capacity() {
+        class_for(chunk.len()).map_or(chunk.capacity(), |class| CLASSES[class])
+    } else {
+        chunk.capacity()
     }
 }
 
@@ -116,9 +171,20 @@ pub(crate) struct Chunk {
     data: Box<[u8]>,
     start: u32,
     end: u32,
+    /// A frame on its way through.
+    in_transit: bool,
 }
 
 impl Chunk {
+    fn of(data: Box<[u8]>) -> Self {
+        Self {
+            data,
+            start: 0,
+            end: 0,
+            in_transit: false,
+        }
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.data[self.start as usize..self.end as usize]
     }
@@ -180,15 +246,19 @@ mod tests {
         let large = pool.alloc(1500).expect("room");
         assert_eq!(pool.in_use(), 128 + 2048);
         assert!(pool.alloc(2000).is_none(), "the budget is exhausted");
-        assert_eq!(
-            pool.alloc_frame(2000).capacity(),
-            2048,
-            "frames pass all the same"
-        );
-        assert_eq!(pool.pressure(), Pressure::Hard);
+        let mut frame = pool.alloc_frame(2000);
+        assert_eq!(frame.capacity(), 2048, "frames pass all the same");
+        frame.set_len(1000);
+        assert!(!pool.fits(&frame));
+        assert_eq!(pool.pressure(), Pressure::None, "they are not charged");
         pool.free(small);
+        assert!(pool.fits(&frame) && !pool.fits_above_gap(&frame));
+        pool.keep(&mut frame);
+        assert_eq!(pool.pressure(), Pressure::Hard);
+        assert!(!pool.has_room());
         pool.free(large);
-        assert_eq!(pool.in_use(), 2048);
+        pool.free(frame);
+        assert_eq!((pool.in_use(), pool.in_transit), (0, 0));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use synfin_wire::{Ipv4Header, Ipv6Header, ParseError, icmpv6, ipv4, protocol};
 
 use crate::counters::DropReason;
 use crate::ip::address::AddressTable;
-use crate::tcp::ecn::IpEcn;
 
 /// What the layers above need of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +18,8 @@ pub(crate) struct Packet {
     pub(crate) payload_start: usize,
     pub(crate) payload_len: usize,
     pub(crate) ttl: u8,
-    pub(crate) ecn: IpEcn,
+    /// Type of service, traffic class.
+    pub(crate) tos: u8,
 }
 
 /// Why a packet was not taken, and what its sender is to be told.
@@ -78,7 +78,7 @@ fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
         payload_start: usize::from(header.header_len),
         payload_len: header.payload(frame).len(),
         ttl: header.ttl,
-        ecn: IpEcn::of(header.tos),
+        tos: header.tos,
     })
 }
 
@@ -117,7 +117,7 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
         payload_start: upper.offset,
         payload_len: whole.len().saturating_sub(upper.offset),
         ttl: header.hop_limit,
-        ecn: IpEcn::of(header.traffic_class),
+        tos: header.traffic_class,
     })
 }
 

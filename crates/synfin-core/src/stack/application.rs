@@ -19,13 +19,16 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Events, Marks, Opening};
+use crate::tcp::fast_open;
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
+use crate::tcp::recv::urgent;
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
-use crate::tcp::send::keep_alive;
+use crate::tcp::send::buffer as send_buffer;
 use crate::tcp::user_calls::{self, Shutdown};
+use crate::tcp::user_timeout;
 use crate::time::Instant;
 use crate::trace::{FlowId, ResetReason, Role, TraceEvent, UserCall};
 
@@ -38,6 +41,14 @@ pub struct ConnectOptions {
     pub local_port: Option<u16>,
     /// What the connection starts with instead of the stack's default.
     pub socket: Option<SocketOptions>,
+    /// Carry text on the SYN if the peer gave a cookie for it before, else ask for one (RFC 7413).
+    /// The text is what [`ConnMut::send`] queued before the next
+    /// [`poll_transmit`](Stack::poll_transmit). covers: 7413-1
+    ///
+    /// The peer's application may get that text **twice**: the network may repeat the SYN after
+    /// the connection is over. Only for a first message that may be repeated without harm
+    /// (7413-10).
+    pub fast_open: bool,
 }
 
 /// What a SYN says to a deferred listener.
@@ -103,7 +114,14 @@ pub struct ConnMut<'a> {
 impl Stack {
     /// The next event, or `None`. Each is told once.
     pub fn poll_event(&mut self) -> Option<Event> {
-        while let Some(source) = self.events.front().copied() {
+        loop {
+            let Some(source) = self.events.front().copied() else {
+                // One who was told of memory and did not use it keeps nobody from its turn.
+                if self.serve_memory_waiters() {
+                    continue;
+                }
+                return None;
+            };
             match source {
                 EventSource::Ready(event) => {
                     self.events.pop_front();
@@ -126,7 +144,6 @@ impl Stack {
                 },
             }
         }
-        None
     }
 
     fn next_event_of(&mut self, id: SlotId) -> Option<Event> {
@@ -347,6 +364,14 @@ impl Stack {
             return Err(ConnectError::LimitReached);
         };
         self.insert_flow(&tuple, Place::Conn(id.index));
+        if options.fast_open {
+            let path = fast_open::Path {
+                local: local_ip,
+                remote: remote.ip(),
+            };
+            let c = self.tables.conns.get_mut(id).expect("just made");
+            fast_open::prepare(c, &mut self.cx, path);
+        }
         self.start_active_open(id, tuple);
         Ok(ConnId(id))
     }
@@ -522,6 +547,9 @@ fn hand_over(c: &mut Connection, cx: &mut Context) {
     if readable || user_calls::end_of_reading(c) != Ok(RecvOutcome::WouldBlock) {
         c.raise_readable();
     }
+    if urgent::remaining(c).is_some() {
+        c.raise(Events::URGENT);
+    }
     if c.marks.has(Marks::PEER_FIN) {
         c.raise(Events::PEER_FINISHED);
     }
@@ -634,6 +662,13 @@ impl Conn<'_> {
             .map_or(0, |active| active.recv.queue.len())
     }
 
+    /// Octets from the next one that [`ConnMut::recv`] gives to the end of the peer's urgent text,
+    /// those included that have not arrived; `None` when no urgent text is left to read.
+    /// covers: 9293-MUST-33
+    pub fn urgent_bytes(&self) -> Option<u32> {
+        urgent::remaining(self.c)
+    }
+
     /// `recv` would not block: text, end of stream or an error is there.
     pub fn is_readable(&self) -> bool {
         self.readable_bytes() > 0
@@ -642,14 +677,9 @@ impl Conn<'_> {
 
     /// `send` would not block: there is room, or an error is there.
     pub fn is_writable(&self) -> bool {
-        let queued = self
-            .c
-            .active
-            .as_ref()
-            .map_or(0, |active| active.send.queue.len());
         let closed = self.c.marks.has(Marks::OFF_WIRE) || self.c.marks.has(Marks::FIN_QUEUED);
-        let room = queued < self.c.options(&self.cx.config).send_buffer as usize;
-        closed || (room && self.cx.pool.has_room())
+        let room = send_buffer::room(self.c, self.cx) > 0;
+        closed || (room && !send_buffer::waits_for_memory(self.c, self.cx))
     }
 
     /// Everything that was sent, our FIN included, is acknowledged.
@@ -658,9 +688,9 @@ impl Conn<'_> {
             || (self.c.unsent() == 0 && !self.c.fin_waits() && self.c.snd.una == self.c.snd.nxt)
     }
 
-    /// The options of this connection.
+    /// The options of this connection, as the application has set them.
     pub fn options(&self) -> SocketOptions {
-        *self.c.options(&self.cx.config)
+        *self.c.asked_options(&self.cx.config)
     }
 
     /// Copies what could be read without taking it.
@@ -693,7 +723,8 @@ impl ConnMut<'_> {
             .expect("a ConnMut exists only for a live handle")
     }
 
-    /// SEND: queues as much of `data` as there is room for. In SYN-SENT and SYN-RECEIVED it waits
+    /// SEND: queues as much of `data` as there is room for, its slices as one write. Nothing waits
+    /// for a push, and nothing that was queued is taken back. In SYN-SENT and SYN-RECEIVED it waits
     /// until the connection is established.
     ///
     /// # Errors
@@ -701,6 +732,22 @@ impl ConnMut<'_> {
     pub fn send(&mut self, data: &[&[u8]]) -> Result<SendOutcome, SendError> {
         self.stack
             .with(self.id, |c, cx| user_calls::send(c, cx, data))
+    }
+
+    /// SEND with the urgent flag: as [`send`](Self::send), and the peer is told that its
+    /// application should read quickly up to the end of what was queued. The octets stay in the
+    /// stream; nothing overtakes. After a partial [`SendOutcome::Queued`] send the rest the same
+    /// way: the mark moves on.
+    ///
+    /// **Not for new applications** (RFC 9293 section 3.8.5): middleboxes clear the pointer, and
+    /// many peers take its last octet out of the stream. Only for protocols that cannot do
+    /// without, such as Telnet. covers: 9293-MUST-30, 9293-SHLD-13
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_urgent(&mut self, data: &[&[u8]]) -> Result<SendOutcome, SendError> {
+        self.stack
+            .with(self.id, |c, cx| user_calls::send_urgent(c, cx, data))
     }
 
     /// RECEIVE: text in order, until the end of stream or the error that ended the connection.
@@ -741,12 +788,7 @@ impl ConnMut<'_> {
     pub fn set_options(&mut self, options: SocketOptions) -> Result<(), ConfigError> {
         options.validate()?;
         self.stack.with(self.id, |c, cx| {
-            let was = *c.options(&cx.config);
-            let default = options == cx.config.socket;
-            c.cold.options = (!default).then(|| alloc::boxed::Box::new(options));
-            if was.keep_alive != options.keep_alive {
-                keep_alive::rearm(c, cx);
-            }
+            user_timeout::set_options(c, cx, options);
             if options.user_timeout == UserTimeout::Never {
                 if let Some(active) = &mut c.active {
                     active.recovery.timeouts = 0;

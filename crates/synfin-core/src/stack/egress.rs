@@ -8,6 +8,7 @@ use synfin_wire::tcp::{self, Header, Options};
 use synfin_wire::{Flags, FourTuple, SeqNum, protocol};
 
 use crate::buffer::{Chunk, Slices};
+use crate::config::SocketOptions;
 use crate::demux::{FlowKey, Place};
 use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
@@ -16,10 +17,13 @@ use crate::replies::{Reply, SegmentReply};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
+use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::recv::{half, timestamps, window as recv_window};
+use crate::tcp::recv::{half, timestamps};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
+use crate::tcp::send::{keep_alive, urgent};
+use crate::tcp::user_timeout;
 use crate::time::Instant;
 use crate::trace::{AckReason, LossSign, SendReason, TraceEvent, TraceSeq};
 
@@ -38,12 +42,17 @@ struct Plan {
     checksum: Checksum,
 }
 
-/// Text of a connection.
+/// What follows the headers.
 #[derive(Clone, Copy, Debug)]
-struct Payload {
-    conn: u32,
-    offset: usize,
-    len: usize,
+enum Payload {
+    /// Text of a connection.
+    Text {
+        conn: u32,
+        offset: usize,
+        len: usize,
+    },
+    /// The octet of a keep-alive probe. The peer has had it and throws it away, whatever it is.
+    ProbeOctet,
 }
 
 /// A segment on its way to the wire.
@@ -137,7 +146,8 @@ impl Stack {
         }
         let emission = next_segment(c, &mut self.cx)?;
         let field = on_emit(c, &mut self.cx, &emission);
-        let options = options_of(c, &self.cx, &emission);
+        let mut options = options_of(c, &self.cx, &emission);
+        user_timeout::put(c, &emission, &mut options);
         let addition = ecn::emission::on_emit(c, &mut self.cx, &emission, &options);
         let mut out = outgoing(
             c,
@@ -148,6 +158,9 @@ impl Stack {
             options,
         );
         out.add(&addition);
+        urgent::put(c, &mut out.header);
+        let payload = payload_for(c, &self.cx, index, &emission);
+        out.text_len = payload.map_or(0, Payload::len);
         let shift = if emission.flags.contains(Flags::SYN) {
             Shift::NONE
         } else {
@@ -155,11 +168,6 @@ impl Stack {
         };
         let flow = c.cold.flow;
         let trace = trace_sent(&mut self.cx, flow, &out, shift, emission.reason);
-        let payload = (emission.text_len > 0).then_some(Payload {
-            conn: index,
-            offset: emission.offset,
-            len: emission.text_len as usize,
-        });
         if emission.flags.contains(Flags::RST) {
             c.marks.clear(Marks::SEND_RST);
         }
@@ -185,6 +193,10 @@ impl Stack {
             key: entry.key,
             remote_v6: entry.remote_v6,
         };
+        let listener = self.listeners.get(entry.listener.0);
+        let socket = listener
+            .and_then(|listener| listener.options.socket)
+            .unwrap_or(self.cx.config.socket);
         // A SYN,ACK that was not sent yet says more than a challenge.
         let challenge = core::mem::take(&mut entry.challenged) && entry.copies > 0;
         let repeats = entry.copies > 0;
@@ -195,7 +207,10 @@ impl Stack {
             )
         } else {
             let reason = on_syn_ack(entry, self.cx.now);
-            (syn_ack_header(entry, &self.cx), reason)
+            (
+                syn_ack_header(entry, &self.cx, &socket, key.remote_ip()),
+                reason,
+            )
         };
         let flow = entry.flow;
         if !challenge {
@@ -205,7 +220,6 @@ impl Stack {
         }
         count_syn_ack(&mut self.cx, challenge, repeats);
         let tuple = self.tables.tuple_of(&key);
-        let socket = self.cx.config.socket;
         let mut out = Outgoing {
             tuple,
             header,
@@ -306,13 +320,37 @@ impl Stack {
     }
 }
 
+impl Payload {
+    fn len(self) -> usize {
+        match self {
+            Self::Text { len, .. } => len,
+            Self::ProbeOctet => 1,
+        }
+    }
+}
+
+fn payload_for(c: &Connection, cx: &Context, index: u32, emission: &Emission) -> Option<Payload> {
+    let probe = emission.reason == SendReason::KeepAliveProbe;
+    if probe && keep_alive::probe_carries_octet(c, cx) {
+        return Some(Payload::ProbeOctet);
+    }
+    (emission.text_len > 0).then_some(Payload::Text {
+        conn: index,
+        offset: emission.offset,
+        len: emission.text_len as usize,
+    })
+}
+
 fn payload_of(conns: &crate::slab::Slab<Connection>, payload: Option<Payload>) -> Slices<'_> {
-    let Some(payload) = payload else {
-        return Slices::default();
-    };
-    match conns.get_at(payload.conn).and_then(|c| c.active.as_ref()) {
-        Some(active) => active.send.queue.slices(payload.offset, payload.len),
+    match payload {
         None => Slices::default(),
+        Some(Payload::ProbeOctet) => Slices::of(&[0]),
+        Some(Payload::Text { conn, offset, len }) => {
+            let active = conns.get_at(conn).and_then(|c| c.active.as_ref());
+            active.map_or_else(Slices::default, |active| {
+                active.send.queue.slices(offset, len)
+            })
+        }
     }
 }
 
@@ -335,8 +373,6 @@ fn options_of(c: &Connection, cx: &Context, emission: &Emission) -> Options {
 fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     let offered = cx.config.tcp.options;
     let first = !emission.flags.contains(Flags::ACK);
-    let recv_buffer = c.options(&cx.config).recv_buffer;
-    let shift = recv_window::shift_for(recv_buffer).get();
     let scale = if first {
         offered.window_scale
     } else {
@@ -349,13 +385,15 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     };
     Options {
         mss: Some(c.cold.own_mss),
-        window_scale: scale.then_some(shift),
+        window_scale: scale.then_some(c.cold.own_shift.get()),
         sack_permitted: if first {
             offered.sack
         } else {
             c.marks.has(Marks::SACK)
         },
         timestamps: timestamps.then(|| timestamps::option(c, cx.now)),
+        user_timeout: user_timeout::advertised(c.options(&cx.config)),
+        fast_open: fast_open::option(c),
         ..Options::default()
     }
 }
@@ -384,11 +422,10 @@ fn outgoing(
         urgent: 0,
         options,
     };
-    let text_len = emission.text_len as usize;
     Outgoing {
         tuple,
         header,
-        text_len,
+        text_len: 0,
         ttl: socket.ttl,
         tos: socket.tos,
     }
@@ -423,14 +460,21 @@ fn count_syn_ack(cx: &mut Context, challenge: bool, repeats: bool) {
 }
 
 /// covers: ST-101, 7323-2, 7323-3, 9293-SHLD-5
-fn syn_ack_header(entry: &HalfOpen, cx: &Context) -> Header {
-    let shift = shift_of(entry, cx);
+fn syn_ack_header(
+    entry: &HalfOpen,
+    cx: &Context,
+    socket: &SocketOptions,
+    client: IpAddr,
+) -> Header {
+    let offers_cookie = entry.offers_cookie && entry.copies == 1;
     let options = Options {
         mss: Some(entry.own_mss),
-        window_scale: entry.offer.window_scale.map(|_| shift.get()),
+        window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
         sack_permitted: entry.offer.sack,
         timestamps: entry.timestamps(cx.now),
         accecn: entry.offer.ecn.option(entry.copies),
+        user_timeout: user_timeout::advertised(socket),
+        fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
         ..Options::default()
     };
     let flags = Flags::SYN | Flags::ACK | entry.offer.ecn.flags(entry.copies);
@@ -444,7 +488,7 @@ fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
         ..Options::default()
     };
     let scaled = entry.offer.window_scale.is_some();
-    let shift = if scaled { shift_of(entry, cx).get() } else { 0 };
+    let shift = if scaled { entry.shift.get() } else { 0 };
     half_open_header(
         entry,
         entry.iss + 1,
@@ -452,10 +496,6 @@ fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
         entry.rcv_wnd >> shift,
         options,
     )
-}
-
-fn shift_of(entry: &HalfOpen, cx: &Context) -> Shift {
-    recv_window::shift_for(u32::from(entry.rcv_wnd).max(cx.config.socket.recv_buffer))
 }
 
 fn half_open_header(

@@ -16,6 +16,7 @@ use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
 use crate::stack::Stack;
 use crate::state::State;
+use crate::tcp::ecn::IpEcn;
 use crate::tcp::icmp_arrives;
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
@@ -167,7 +168,8 @@ impl Stack {
                     None
                 };
                 let origin = Origin { tuple, device };
-                self.deliver_segment(origin, Arrival { seg, text }, packet.ttl);
+                let tos = packet.tos;
+                self.deliver_segment(origin, Arrival { seg, text, tos }, packet.ttl);
             }
             Err(reason) => {
                 self.cx.counters.in_errs += 1;
@@ -188,7 +190,7 @@ impl Stack {
             }
             None => {
                 match self.find_listener(&origin.tuple.local) {
-                    Some(listener) => self.deliver_to_listener(listener, origin, &arrival, ttl),
+                    Some(listener) => self.deliver_to_listener(listener, origin, &mut arrival, ttl),
                     None => self.deliver_to_nothing(origin, &arrival.seg),
                 }
                 self.free_text(&mut arrival);
@@ -284,7 +286,7 @@ fn parse_segment(packet: &Packet, chunk: &mut Chunk) -> Result<(FourTuple, Seg),
         local: SocketAddr::new(packet.dst, segment.dst_port),
         remote: SocketAddr::new(packet.src, segment.src_port),
     };
-    let seg = Seg::of(&segment, packet.ecn);
+    let seg = Seg::of(&segment, IpEcn::of(packet.tos));
     let text_start = end - segment.text.len();
     chunk.truncate(end);
     chunk.trim_front(text_start);

@@ -15,10 +15,10 @@ use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Events, Marks};
 use crate::tcp::ecn;
 use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
+use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::reset::{self, ChallengeLimiter};
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, segment_arrives};
-use crate::tcp::send::half::SentSegment;
 use crate::tcp::time_wait;
 use crate::time::Tick;
 use crate::trace::{AckReason, ResetReason, Role, SendReason, TimerKind, TraceEvent};
@@ -43,7 +43,7 @@ impl Stack {
         &mut self,
         id: ListenerId,
         origin: Origin,
-        arrival: &Arrival,
+        arrival: &mut Arrival,
         ttl: u8,
     ) {
         let seg = &arrival.seg;
@@ -59,6 +59,7 @@ impl Stack {
             self.cx.counters.count_drop(reason);
         } else {
             self.open_half(id, origin, seg, ttl, None);
+            self.open_fast(id, origin, arrival);
         }
     }
 
@@ -162,7 +163,8 @@ impl Stack {
             peer_mss: seg.options.mss.unwrap_or(0),
             own_mss,
             path_mtu,
-            rcv_wnd: socket.recv_buffer.min(u32::from(u16::MAX)) as u16,
+            rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
+            shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,
             offer: Offer::of(seg, &self.cx.config.tcp),
             ts_recent: seg.options.timestamps.map_or(0, |t| t.val),
@@ -181,6 +183,7 @@ impl Stack {
             challenged: false,
             prior: None,
             syn_ttl: 0,
+            offers_cookie: false,
         })
     }
 
@@ -325,19 +328,11 @@ impl Stack {
         let options = self.listeners.get(entry.listener.0)?.options.socket;
         let mut c = Connection::passive(entry, &self.cx, options);
         c.cold.listener = listener;
-        let sent = SentSegment {
-            seq: entry.iss,
-            len: 1,
-            sent_at: entry.sent_at,
-            copies: entry.copies,
-            sacked: false,
-            lost: None,
-        };
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;
-            let active = c.active();
-            active.send.sent.push_back(sent);
-            active.send.in_flight = 1;
+            c.active()
+                .send
+                .on_syn_ack_sent(entry.iss, entry.sent_at, entry.copies);
         }
         let conn = self.tables.conns.insert(c).ok()?;
         let entry = self.tables.half_open.remove(id).expect("looked up above");
@@ -613,7 +608,7 @@ impl Stack {
         listener.is_full()
     }
 
-    fn enqueue_for_accept(&mut self, id: ListenerId, conn: SlotId) {
+    pub(super) fn enqueue_for_accept(&mut self, id: ListenerId, conn: SlotId) {
         let Some(listener) = self.listeners.get_mut(id.0) else {
             return;
         };

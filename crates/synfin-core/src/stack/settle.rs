@@ -9,8 +9,9 @@ use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
 use crate::tcp::ecn;
+use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
-use crate::tcp::send::{persist, window};
+use crate::tcp::send::{buffer as send_buffer, persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
 use crate::trace::AckReason;
@@ -40,11 +41,17 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        if let Some(listener) = fast_open::take_ended_child(c) {
+            if let Some(listener) = self.listeners.get_mut(listener.0) {
+                listener.fast_open_pending -= 1;
+            }
+        }
         if c.marks.has(Marks::OFF_WIRE) {
             self.settle_ended(id);
         } else {
             rto::rearm(c, &mut self.cx);
             persist::rearm(c, &mut self.cx);
+            send_buffer::tell_writable(c, &self.cx);
             self.recount(id);
         }
         self.queue_for_memory(id);
@@ -196,23 +203,28 @@ impl Stack {
         };
         if c.marks.take(Marks::WANT_MEMORY) && !c.marks.has(Marks::MEMORY_QUEUED) {
             c.marks.set(Marks::MEMORY_QUEUED);
-            self.memory_waiters.push_back(id);
+            self.cx.memory_waiters.push_back(id);
         }
     }
 
-    /// Tells those whose SEND found no memory that there is some again.
-    pub(super) fn serve_memory_waiters(&mut self) {
-        while !self.memory_waiters.is_empty() && self.cx.pool.pressure() == Pressure::None {
-            let Some(id) = self.memory_waiters.pop_front() else {
-                return;
+    /// Tells those whose SEND found no memory that there is some again: all of them when there is
+    /// plenty, else one at a time, so that each gets its turn. Tells whether anybody was told.
+    pub(super) fn serve_memory_waiters(&mut self) -> bool {
+        let mut told = false;
+        while self.cx.pool.has_room() && !(told && self.cx.pool.pressure() > Pressure::None) {
+            let Some(id) = self.cx.memory_waiters.pop_front() else {
+                break;
             };
             let Some(c) = self.tables.conns.get_mut(id) else {
                 continue;
             };
             c.marks.clear(Marks::MEMORY_QUEUED);
+            c.marks.set(Marks::MEMORY_TURN);
+            told |= c.marks.has(Marks::WANT_WRITE) && !c.is_orphan();
             c.raise_writable();
             self.queue_events(id);
         }
+        told
     }
 
     /// A wheel entry is made only if the deadline is earlier than the one filed; a later one is
@@ -279,10 +291,10 @@ fn may_transmit(c: &Connection) -> bool {
     let Some(active) = &c.active else {
         return false;
     };
-    if active.recv.dup_acks_owed > 0 {
+    if active.recv.dup_acks_owed > 0 || active.recovery.tlp.due {
         return true;
     }
-    if !c.state.is_synchronized() {
+    if !c.state.is_synchronized() && !fast_open::may_send_early(c) {
         return false;
     }
     active.send.lost > 0 || ((c.unsent() > 0 || c.fin_waits()) && window::usable(c) > 0)

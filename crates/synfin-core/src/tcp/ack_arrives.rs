@@ -1,13 +1,14 @@
 //! What an acceptable acknowledgement does to the sending half: the effects of the fifth check of
-//! RFC 9293 section 3.10.7.4, with RFC 5681, RFC 6298, RFC 6582 and RFC 7323 section 4.
+//! RFC 9293 section 3.10.7.4, with RFC 5681, RFC 6298 and RFC 7323 section 4. What is lost and
+//! what follows from it is the business of [`recovery`](super::recovery).
 
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
-use crate::tcp::recovery::newreno;
+use crate::tcp::recovery::phases::{self, Before};
+use crate::tcp::recovery::scoreboard::{Judge, News};
 use crate::tcp::recv::timestamps;
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::is_strict;
-use crate::tcp::send::half::Acked;
 use crate::tcp::send::window;
 use crate::trace::TraceEvent;
 
@@ -20,11 +21,20 @@ pub(crate) fn is_acceptable(c: &Connection, seg: &Seg) -> bool {
 
 /// Takes the acknowledgement, the SACK blocks and the window of a segment.
 pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
-    let sacked = take_sack(c, seg);
-    if seg.ack.after(c.snd.una) {
-        advance(c, cx, seg);
-    } else if is_duplicate(c, seg, sacked) {
-        newreno::on_dup_ack(c, cx, sacked);
+    let before = before(c, seg);
+    let news = take_off(c, cx, seg, &before);
+    if news.advanced {
+        sample_round_trip(c, cx, seg, &news);
+        if before.syn {
+            on_syn_acked(c, cx);
+        }
+    }
+    phases::on_ack(c, cx, seg, &before.ack, &news);
+    if news.delivered.octets > 0 {
+        phases::tell_acked(c, cx, &before.ack, &news);
+    }
+    if news.advanced {
+        crate::tcp::send::buffer::tell_writable(c, cx);
     }
     window::update(c, cx, seg);
     if let Some(active) = &mut c.active {
@@ -36,77 +46,96 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     }
 }
 
-/// covers: 2018-11
-fn take_sack(c: &mut Connection, seg: &Seg) -> bool {
-    if !c.marks.has(Marks::SACK) {
-        return false;
-    }
-    let una = c.snd.una.max(seg.ack);
-    let Some(active) = &mut c.active else {
-        return false;
+/// How things stood before.
+struct Standing {
+    ack: Before,
+    /// Our SYN was not acknowledged.
+    syn: bool,
+}
+
+/// covers: BUG-20 (only a window that was used may grow)
+fn before(c: &Connection, seg: &Seg) -> Standing {
+    let acked = if seg.ack.after(c.snd.una) {
+        c.snd.una.distance_to(seg.ack)
+    } else {
+        0
     };
-    let mut news = false;
-    for block in seg.options.sack.iter() {
-        if block.left.after(una) {
-            news |= active.send.on_sack(block.left, block.right);
-        }
-    }
-    news
-}
-
-/// RFC 5681 section 2; with SACK it is new information that counts (6675-9).
-/// covers: 5681-15, 5681-9
-fn is_duplicate(c: &Connection, seg: &Seg, sacked: bool) -> bool {
-    if c.snd.una == c.snd.nxt || seg.ack != c.snd.una {
-        return false;
-    }
-    let bare = seg.len() == 0;
-    sacked || (bare && c.shifts.snd().widen(seg.wnd) == c.snd.wnd && c.snd.wnd > 0)
-}
-
-/// `SND.UNA` moves. covers: ST-407, 9293-U2, BUG-1
-fn advance(c: &mut Connection, cx: &mut Context, seg: &Seg) {
-    let acked = c.snd.una.distance_to(seg.ack);
-    let flight_size = c.snd.una.distance_to(c.snd.nxt);
-    let syn = u32::from(c.syn_unacked());
-    c.snd.una = seg.ack;
-    let (text, record) = take_off(c, cx, acked - syn);
-    sample_round_trip(c, cx, seg, record);
-    if syn > 0 {
-        on_syn_acked(c, cx);
-    }
-    if text > 0 && !ecn::sender::reports_marks(c, seg) {
-        grow_window(c, text, flight_size);
-    }
-    newreno::on_progress(c, cx, acked);
-    if let Some(active) = &c.active {
-        let limit = c.options(&cx.config).send_buffer as usize;
-        if active.send.queue.len() <= limit / 3 * 2 {
-            c.raise_writable();
-        }
+    let in_flight = c.active.as_ref().map_or(0, |active| active.send.in_flight);
+    let cwnd = c.cold.congestion.cwnd();
+    let limited = c.active.as_ref().is_some_and(|active| {
+        let until = active.recovery.limited_until;
+        until.is_some_and(|until| c.snd.una.before(until))
+    });
+    let slow_start = cwnd < c.cold.congestion.ssthresh();
+    let half_used = slow_start && 2 * u64::from(in_flight) >= u64::from(cwnd);
+    Standing {
+        ack: Before {
+            in_flight,
+            lost: c.cold.stats.octets_lost,
+            // News of congestion lets no window grow.
+            cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
+            acked: acked - u32::from(acked > 0 && c.syn_unacked()),
+            duplicate: is_duplicate(c, seg),
+        },
+        syn: c.syn_unacked(),
     }
 }
 
-/// Frees the acknowledged text; what is left over of `acked` was our FIN.
-fn take_off(c: &mut Connection, cx: &mut Context, acked: u32) -> (u32, Acked) {
-    let una = c.snd.una;
-    let Some(active) = &mut c.active else {
-        return (0, Acked::default());
+/// RFC 5681 section 2. covers: 5681-15, 5681-9
+fn is_duplicate(c: &Connection, seg: &Seg) -> bool {
+    c.snd.una != c.snd.nxt
+        && seg.ack == c.snd.una
+        && seg.len() == 0
+        && c.shifts.snd().widen(seg.wnd) == c.snd.wnd
+        && c.snd.wnd > 0
+}
+
+/// `SND.UNA` moves; acknowledged text is freed, and the records say what is new.
+/// covers: ST-407, 9293-U2, BUG-1, 2018-11
+fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) -> News {
+    let mut news = News {
+        advanced: seg.ack.after(c.snd.una),
+        ..News::default()
     };
-    let text = acked.min(active.send.queue.len() as u32);
-    active.send.queue.consume(text as usize, &mut cx.pool);
-    let record = active.send.on_acked(una);
+    let timestamps = c.marks.has(Marks::TIMESTAMPS);
+    let (min_rtt, sack) = (c.cold.rtt.min_rtt(), c.marks.has(Marks::SACK));
+    let ts_offset = c.cold.ts_offset;
+    if news.advanced {
+        c.snd.una = seg.ack;
+    }
+    let Some(active) = &mut c.active else {
+        return news;
+    };
+    active.recovery.rack.min_rtt = min_rtt;
+    let mut judge = Judge {
+        recovery_point: active.recovery.recovery_point,
+        rack: &mut active.recovery.rack,
+        now: cx.now,
+        echo: seg.options.timestamps.filter(|_| timestamps).map(|t| t.ecr),
+        ts_offset,
+    };
+    if news.advanced {
+        let text = before.ack.acked.min(active.send.queue.len() as u32);
+        active.send.queue.consume(text as usize, &mut cx.pool);
+        active.send.on_acked(seg.ack, &mut judge, &mut news);
+    }
+    if sack {
+        active
+            .send
+            .on_sack(&seg.options.sack, seg.ack, &mut judge, &mut news);
+    }
     if active.send.sent.is_empty() {
         active.recovery.probe_octet = false;
     }
-    (text, record)
+    c.cold.stats.octets_delivered += u64::from(news.delivered.octets);
+    news
 }
 
 /// covers: 6298-7, 6298-8, 7323-14, BUG-19, 9293-MUST-18
-fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, record: Acked) {
-    let by_clock = record
+fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, news: &News) {
+    let by_clock = news
         .sample_from
-        .filter(|_| !record.retransmitted)
+        .filter(|_| !news.retransmitted)
         .map(|at| cx.now.saturating_duration_since(at).as_micros() as u32);
     let by_echo = seg
         .options
@@ -114,12 +143,15 @@ fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, record: Ac
         .filter(|t| t.ecr != 0 && c.marks.has(Marks::TIMESTAMPS));
     let by_echo = by_echo.and_then(|t| {
         let ms = timestamps::clock(c.cold.ts_offset, cx.now).wrapping_sub(t.ecr);
-        (ms < 1 << 18).then_some(ms * 1000)
+        (ms < 1 << 18).then(|| ms * 1000)
     });
     let Some(sample_us) = by_clock.or(by_echo) else {
         return;
     };
     c.cold.rtt.on_sample(sample_us, &cx.config.tcp.rto);
+    if let Some(active) = &mut c.active {
+        active.recovery.tlp.on_rtt_sample();
+    }
     if cx.tracer.is_on() {
         let event = TraceEvent::Rtt {
             sample_us,
@@ -140,24 +172,8 @@ fn on_syn_acked(c: &mut Connection, cx: &mut Context) {
         .as_ref()
         .map_or(1, |active| active.recovery.timeouts.max(1));
     if retries > 1 || is_strict(cx) {
-        c.cold.congestion.on_idle_restart(u32::from(c.eff_snd_mss));
+        let mss = u32::from(c.eff_snd_mss);
+        c.cold.congestion.on_idle_restart(cx.now, mss);
     }
     c.cold.rtt.on_syn_lost(&cx.config.tcp.rto, is_strict(cx));
-}
-
-/// covers: 5681-7, 5681-8, BUG-20 (only a window that was used may grow)
-fn grow_window(c: &mut Connection, acked: u32, flight_size: u32) {
-    let recovering = c.active.as_ref().is_some_and(|active| active.recovery.fast);
-    if recovering {
-        return;
-    }
-    let cwnd = c.cold.congestion.cwnd();
-    let slow_start = cwnd < c.cold.congestion.ssthresh();
-    let mss = u32::from(c.eff_snd_mss);
-    let limited = if slow_start {
-        2 * u64::from(flight_size) >= u64::from(cwnd)
-    } else {
-        flight_size + mss > cwnd
-    };
-    c.cold.congestion.on_ack(acked, mss, limited);
 }

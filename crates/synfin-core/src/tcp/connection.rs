@@ -4,6 +4,7 @@
 //! Glue and storage only: what is done to it stands in the modules of the operations.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synfin_wire::SeqNum;
@@ -16,18 +17,24 @@ use crate::event::{CloseReason, ListenerId, SoftError};
 use crate::ip::address::AddrId;
 use crate::random::Secrets;
 use crate::replies::Replies;
+use crate::slab::SlotId;
 use crate::state::{Cause, State};
-use crate::tcp::congestion::{Congestion, initial_window};
+use crate::tcp::congestion::{Congestion, NewReno, initial_window};
 use crate::tcp::ecn::Ecn;
+use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::recovery::Recovery;
+use crate::tcp::recovery::{Recovery, delivery, rack};
 use crate::tcp::recv::half::RecvHalf;
-use crate::tcp::recv::window as recv_window;
+use crate::tcp::recv::tuning::Tuning;
+use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
-use crate::trace::{AckReason, FlowId, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer};
+use crate::trace::{
+    AckReason, FlowId, ReceiveLimit, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer,
+};
 
 /// What every operation on a connection may use besides the connection.
 pub(crate) struct Context {
@@ -39,6 +46,9 @@ pub(crate) struct Context {
     pub(crate) counters: Counters,
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
+    pub(crate) fast_open: fast_open::Cache,
+    /// Connections whose SEND found no memory, in the order of their turns.
+    pub(crate) memory_waiters: VecDeque<SlotId>,
 }
 
 impl Context {
@@ -211,9 +221,13 @@ bits! {
         WAS_ESTABLISHED = 26,
         /// The flow table no longer points here.
         DETACHED = 27,
-        /// The third segment of the handshake goes by itself, as peers expect it, also when the
-        /// application has text for it by now.
+        /// An acknowledgement goes by itself, before any text: the third segment of the handshake,
+        /// as peers expect it, or one that carries the user timeout option.
         HANDSHAKE_ACK = 28,
+        /// Text left with our first SYN (RFC 7413).
+        SYN_TEXT = 29,
+        /// Its turn has come among those who wait for memory.
+        MEMORY_TURN = 30,
     }
 }
 
@@ -285,10 +299,11 @@ impl Shifts {
 // tidy: allow(struct-fields): one flat record, so that its size can be read off
 pub(crate) struct Cold {
     pub(crate) remote_v6: Option<Ipv6Addr>,
-    pub(crate) options: Option<Box<SocketOptions>>,
+    pub(crate) options: Option<Box<Settings>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
     pub(crate) ecn: Ecn,
+    pub(crate) reordering: rack::Reordering,
     pub(crate) iss: SeqNum,
     pub(crate) irs: SeqNum,
     pub(crate) max_snd_wnd: u32,
@@ -310,8 +325,15 @@ pub(crate) struct Cold {
     pub(crate) counted: State,
     pub(crate) device: DeviceId,
     pub(crate) quick_acks: u8,
+    /// Type of service or traffic class of the last segment in the window.
+    pub(crate) received_tos: u8,
     pub(crate) peer_mss: u16,
     pub(crate) own_mss: u16,
+    /// The shift that our SYN announces: options that change later do not change it.
+    pub(crate) own_shift: Shift,
+    /// What holds back the window that we offer, as the trace was told.
+    pub(crate) receive_limit: Option<ReceiveLimit>,
+    pub(crate) tuning: Tuning,
     pub(crate) rcv_mss: u16,
     /// The largest IP packet of the path in octets.
     pub(crate) path_mtu: u16,
@@ -338,6 +360,19 @@ pub(crate) struct Stats {
     pub(crate) segments_sent: u32,
     pub(crate) segments_received: u32,
     pub(crate) retransmissions: u32,
+    /// Octets of sequence space that the peer has, by number or SACK.
+    pub(crate) octets_delivered: u64,
+    /// Octets found lost.
+    pub(crate) octets_lost: u64,
+}
+
+impl Stats {
+    pub(crate) fn totals(&self) -> delivery::Totals {
+        delivery::Totals {
+            delivered: self.octets_delivered,
+            lost: self.octets_lost,
+        }
+    }
 }
 
 /// What exists only while the connection is at work.
@@ -347,6 +382,10 @@ pub(crate) struct Active {
     pub(crate) recv: RecvHalf,
     pub(crate) recovery: Recovery,
     pub(crate) deadlines: Deadlines,
+    /// `SND.UP`, until it is acknowledged.
+    pub(crate) urgent: Option<SeqNum>,
+    /// Until the handshake is over.
+    pub(crate) fast_open: Option<Box<fast_open::Opening>>,
 }
 
 /// Deadlines of an active connection.
@@ -358,6 +397,7 @@ pub(crate) struct Deadlines {
     pub(crate) user_timeout: Option<Instant>,
     /// No new text before (3168-10).
     pub(crate) ecn_hold: Option<Instant>,
+    pub(crate) pacing: Option<Instant>,
 }
 
 impl Deadlines {
@@ -368,6 +408,7 @@ impl Deadlines {
             self.delayed_ack,
             self.user_timeout,
             self.ecn_hold,
+            self.pacing,
         ]
         .into_iter()
         .flatten()
@@ -382,6 +423,7 @@ impl Active {
             && self.recv.is_idle()
             && self.recovery.is_idle()
             && self.deadlines.earliest().is_none()
+            && self.fast_open.is_none()
     }
 }
 
@@ -426,10 +468,13 @@ impl Connection {
             active: None,
             cold: Cold {
                 remote_v6: opening.remote_v6,
-                options: opening.socket.map(Box::new),
-                congestion: Congestion::new(0),
+                options: opening
+                    .socket
+                    .map(|options| Box::new(Settings::new(options))),
+                congestion: Congestion::NewReno(NewReno::new(0)),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
                 ecn: Ecn::OFF,
+                reordering: rack::Reordering::default(),
                 iss,
                 irs: zero,
                 max_snd_wnd: 0,
@@ -449,16 +494,20 @@ impl Connection {
                 reset_reason: ResetReason::Abort,
                 counted: State::Closed,
                 device: opening.device,
+                received_tos: 0,
                 quick_acks: cx.config.tcp.ack.quick,
                 peer_mss: 0,
                 own_mss: opening.own_mss,
+                own_shift: Shift::NONE,
+                receive_limit: None,
+                tuning: Tuning::new(&cx.config, now),
                 rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
                 path_mtu: opening.path_mtu,
             },
         };
+        c.cold.own_shift = recv_window::shift_for(c.options(&cx.config), &cx.config);
         c.cold.peer_mss = c.effective_peer_mss(None);
-        let mss = c.update_mss();
-        c.cold.congestion = Congestion::new(initial_window(cx.config.tcp.initial_window, mss));
+        c.start_congestion_control(cx);
         c
     }
 
@@ -497,8 +546,8 @@ impl Connection {
     /// The options of the peer's SYN are in use.
     fn apply_offer(&mut self, entry: &HalfOpen, cx: &Context) {
         if let Some(scale) = entry.offer.window_scale {
-            let own = recv_window::shift_for(self.options(&cx.config).recv_buffer);
-            self.shifts = Shifts::new(Shift::new(scale), own);
+            self.cold.own_shift = entry.shift;
+            self.shifts = Shifts::new(Shift::new(scale), entry.shift);
         }
         if entry.offer.timestamps {
             self.marks.set(Marks::TIMESTAMPS.or(Marks::TS_RECENT));
@@ -509,9 +558,29 @@ impl Connection {
         }
         self.cold.ecn = entry.offer.ecn.into_state(entry.copies);
         self.cold.peer_mss = self.effective_peer_mss(Some(entry.peer_mss));
+        self.start_congestion_control(cx);
+    }
+
+    /// A fresh controller, for what is known of the segment size by now.
+    pub(crate) fn start_congestion_control(&mut self, cx: &Context) {
         let mss = self.update_mss();
-        let segments = cx.config.tcp.initial_window;
-        self.cold.congestion = Congestion::new(initial_window(segments, mss));
+        let window = initial_window(cx.config.tcp.initial_window, mss);
+        let name = self.congestion_name(cx);
+        self.cold.congestion = cx.config.controllers.make(name, window, mss);
+    }
+
+    fn congestion_name(&self, cx: &Context) -> &'static str {
+        let own = self.options(&cx.config).congestion;
+        own.unwrap_or(cx.config.tcp.congestion)
+    }
+
+    /// The window that holds now: the controller's, or the one that recovery has set.
+    pub(crate) fn congestion_window(&self) -> u32 {
+        let set = self
+            .active
+            .as_ref()
+            .and_then(|active| active.recovery.window);
+        set.unwrap_or_else(|| self.cold.congestion.cwnd())
     }
 
     /// The active part, made on first need.
@@ -529,8 +598,16 @@ impl Connection {
         }
     }
 
+    /// The options that are in effect.
     pub(crate) fn options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
-        self.cold.options.as_deref().unwrap_or(&config.socket)
+        let own = self.cold.options.as_ref();
+        own.map_or(&config.socket, |settings| settings.in_effect())
+    }
+
+    /// The options as the application has set them, without what the peer's user timeout changes.
+    pub(crate) fn asked_options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
+        let own = self.cold.options.as_ref();
+        own.map_or(&config.socket, |settings| settings.asked())
     }
 
     pub(crate) fn remote_ip(&self) -> IpAddr {
@@ -632,7 +709,7 @@ impl Connection {
     /// Tells the trace where the congestion window stands.
     pub(crate) fn trace_congestion(&self, cx: &mut Context) {
         let event = TraceEvent::Congestion {
-            cwnd: self.cold.congestion.cwnd(),
+            cwnd: self.congestion_window(),
             ssthresh: self.cold.congestion.ssthresh(),
             flight_size: self.snd.una.distance_to(self.snd.nxt),
         };
@@ -711,6 +788,7 @@ impl Connection {
             active.recovery = Recovery::default();
             active.deadlines = Deadlines::default();
         }
+        urgent::on_last_text(self);
         if cx.tracer.is_on() {
             cx.trace(self.cold.flow, TraceEvent::Closed(why));
         }

@@ -9,7 +9,7 @@ use crate::config::TcpConfig;
 use crate::driver::DeviceId;
 use crate::event::ListenerId;
 use crate::slab::SlotId;
-use crate::tcp::connection::{Context, Key};
+use crate::tcp::connection::{Context, Key, Shift};
 use crate::tcp::ecn::negotiation::Answer;
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::segment::Seg;
@@ -33,6 +33,8 @@ pub(crate) struct HalfOpen {
     pub(crate) path_mtu: u16,
     /// The window offered in the SYN,ACK.
     pub(crate) rcv_wnd: u16,
+    /// The shift of the windows after it, if scaling is in use.
+    pub(crate) shift: Shift,
     pub(crate) syn_wnd: u16,
     pub(crate) offer: Offer,
     pub(crate) ts_recent: u32,
@@ -54,6 +56,8 @@ pub(crate) struct HalfOpen {
     /// The TIME-WAIT record this SYN took over; it comes back if the SYN turns out to be old.
     pub(crate) prior: Option<SlotId>,
     pub(crate) syn_ttl: u8,
+    /// The first SYN,ACK carries a Fast Open cookie.
+    pub(crate) offers_cookie: bool,
 }
 
 /// How far a half-open connection is.

@@ -37,10 +37,12 @@ fn is_opening(c: &Connection) -> bool {
     matches!(c.state, State::SynSent | State::SynReceived)
 }
 
-/// covers: 9293-MUST-47, 9293-SHLD-25
+/// covers: 9293-MUST-47, 9293-SHLD-20, 9293-SHLD-25
 fn report(c: &mut Connection, cx: &mut Context, error: SoftError) {
     c.cold.soft_error = Some(error);
-    c.raise(Events::SOFT_ERROR);
+    if c.options(&cx.config).soft_errors {
+        c.raise(Events::SOFT_ERROR);
+    }
     if cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Soft(error));
     }
@@ -58,6 +60,7 @@ pub(crate) fn lower_path_mtu(c: &mut Connection, cx: &mut Context, path_mtu: u16
     for place in 0..active.send.sent.len() {
         if active.send.sent[place].len > mss {
             active.send.mark_lost(place, LossSign::PathMtu);
+            active.recovery.force_first = true;
         }
     }
     if cx.tracer.is_on() {

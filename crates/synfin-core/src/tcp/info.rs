@@ -1,10 +1,15 @@
 //! STATUS (RFC 9293 section 3.10.6): what can be known of a connection.
 
+use core::time::Duration;
+
 use synfin_wire::{FourTuple, SeqNum};
 
+use crate::config::UserTimeout;
 use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::recv::urgent;
+use crate::tcp::{recv, send};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
 
@@ -63,6 +68,10 @@ pub struct ConnectionInfo {
     pub min_rtt_us: Option<u32>,
     /// Retransmission timeout with backoff.
     pub rto_us: u64,
+    /// Octets that may wait to be sent or acknowledged.
+    pub send_limit: u32,
+    /// Octets that may wait to be read.
+    pub recv_limit: u32,
     /// Text queued and never sent.
     pub unsent: u32,
     /// Text sent and not acknowledged.
@@ -83,6 +92,12 @@ pub struct ConnectionInfo {
     pub retransmissions: u32,
     /// The timer that fires next, and when.
     pub timer: Option<(TimerKind, Instant)>,
+    /// How long text may go unacknowledged, if that is limited by time.
+    pub user_timeout: Option<Duration>,
+    /// The peer's user timeout option, when we advertise ours (RFC 5482).
+    pub peer_user_timeout: Option<Duration>,
+    /// The DSCP of the last segment that was taken, 0 to 63 (9293-MAY-9).
+    pub received_dscp: u8,
     /// Urgent text has not been read to its end (9293-MUST-33).
     pub urgent: bool,
 }
@@ -108,13 +123,15 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         sack: c.marks.has(Marks::SACK),
         eff_snd_mss: c.eff_snd_mss,
         path_mtu: c.cold.path_mtu,
-        cwnd: c.cold.congestion.cwnd(),
+        cwnd: c.congestion_window(),
         ssthresh: c.cold.congestion.ssthresh(),
         in_flight: active.map_or(0, |active| active.send.in_flight),
         srtt_us: c.cold.rtt.srtt_us,
         rttvar_us: c.cold.rtt.rttvar_us,
         min_rtt_us: Some(c.cold.rtt.min_rtt_us).filter(|us| *us != u32::MAX),
         rto_us: c.cold.rtt.rto(&cx.config.tcp.rto).as_micros() as u64,
+        send_limit: send::buffer::limit(c, cx),
+        recv_limit: recv::tuning::limit(c, cx),
         unsent: c.unsent(),
         unacked: c.snd.una.distance_to(c.snd.nxt),
         unread: active.map_or(0, |active| active.recv.queue.len() as u32),
@@ -125,7 +142,13 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         segments_received: c.cold.stats.segments_received,
         retransmissions: c.cold.stats.retransmissions,
         timer: next_timer(c),
-        urgent: active.is_some_and(|active| active.recv.up.is_some()),
+        user_timeout: match c.options(&cx.config).user_timeout {
+            UserTimeout::After(timeout) => Some(timeout),
+            UserTimeout::ByRetries | UserTimeout::Never => None,
+        },
+        peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
+        received_dscp: c.cold.received_tos >> 2,
+        urgent: urgent::remaining(c).is_some(),
     }
 }
 

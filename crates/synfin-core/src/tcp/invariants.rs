@@ -5,7 +5,7 @@ use crate::state::State;
 use crate::tcp::connection::{Connection, Marks};
 
 /// Panics, with the name of the rule, when something is broken.
-/// covers: INV-1, INV-5, INV-6, INV-7, INV-11, INV-16
+/// covers: INV-1, INV-5, INV-6, INV-7, INV-10, INV-11, INV-16
 pub(crate) fn check(c: &Connection) {
     check_sequence_space(c);
     check_flight(c);
@@ -15,6 +15,10 @@ pub(crate) fn check(c: &Connection) {
     assert!(
         c.cold.congestion.cwnd() >= mss,
         "INV-16: cwnd below one segment"
+    );
+    assert!(
+        c.cold.congestion.ssthresh() >= 2 * mss,
+        "INV-16: ssthresh below two segments"
     );
     if c.marks.has(Marks::OFF_WIRE) {
         let rest = c
@@ -51,7 +55,7 @@ fn check_flight(c: &Connection) {
     let Some(active) = &c.active else { return };
     let send = &active.send;
     let mut next = c.snd.una;
-    let (mut in_flight, mut lost) = (0, 0);
+    let (mut in_flight, mut lost, mut sacked, mut sacked_octets) = (0, 0, 0, 0);
     for segment in &send.sent {
         assert_eq!(
             segment.seq, next,
@@ -59,6 +63,12 @@ fn check_flight(c: &Connection) {
         );
         next = segment.end();
         lost += u32::from(segment.lost.is_some());
+        assert!(
+            !segment.sacked || segment.lost.is_none(),
+            "INV-7: delivered and lost at once"
+        );
+        sacked += u32::from(segment.sacked);
+        sacked_octets += if segment.sacked { segment.len } else { 0 };
         if segment.lost.is_none() && !segment.sacked {
             in_flight += segment.len;
         }
@@ -68,6 +78,11 @@ fn check_flight(c: &Connection) {
     }
     assert_eq!(in_flight, send.in_flight, "INV-7: octets in flight");
     assert_eq!(lost, send.lost, "INV-7: segments marked lost");
+    assert_eq!(sacked, send.sacked, "INV-7: segments reported by SACK");
+    assert_eq!(
+        sacked_octets, send.sacked_octets,
+        "INV-7: octets reported by SACK"
+    );
 }
 
 fn check_timers(c: &Connection) {
@@ -98,6 +113,7 @@ fn check_timers(c: &Connection) {
 
 fn check_receive(c: &Connection) {
     let Some(active) = &c.active else { return };
+    active.recv.out_of_order.check();
     for block in active.recv.out_of_order.sack_blocks(4).iter() {
         assert!(
             block.left.after(c.rcv.nxt),

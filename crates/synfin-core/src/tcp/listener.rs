@@ -55,6 +55,14 @@ pub struct ListenOptions {
     /// Ask the application about each SYN before it is answered
     /// ([`Event::Incoming`](crate::Event::Incoming)).
     pub deferred: bool,
+    /// Take text on the SYN of clients that show a cookie (RFC 7413), for at most so many
+    /// connections whose handshakes are not complete. `None` is off, and so is a deferred
+    /// listener. covers: 7413-1
+    ///
+    /// Such text may reach the application **twice**: a SYN that the network repeats after its
+    /// connection is over makes another one. Only for protocols whose first message may be
+    /// repeated without harm (7413-10).
+    pub fast_open: Option<u32>,
     /// Take SYNs for addresses that are not ours; for gateways.
     pub foreign: bool,
     /// What accepted connections start with instead of the stack's default.
@@ -67,6 +75,7 @@ impl Default for ListenOptions {
             backlog: 1024,
             syn_queue: 1024,
             deferred: false,
+            fast_open: None,
             foreign: false,
             socket: None,
         }
@@ -84,6 +93,8 @@ pub(crate) struct Listener {
     pub(crate) accept_queue: VecDeque<ConnId>,
     /// Half-open entries of this listener, for their limit.
     pub(crate) half_open: u32,
+    /// Fast Open children in SYN-RECEIVED, for their limit.
+    pub(crate) fast_open_pending: u32,
     /// The last `accept` found nothing, or none was called: an event is owed.
     pub(crate) want_accept: bool,
     pub(crate) event_queued: bool,
@@ -97,6 +108,7 @@ impl Listener {
             addr,
             accept_queue: VecDeque::new(),
             half_open: 0,
+            fast_open_pending: 0,
             want_accept: true,
             event_queued: false,
         }

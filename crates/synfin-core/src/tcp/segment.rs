@@ -80,6 +80,10 @@ impl Seg {
             window_scale: self.options.window_scale,
             sack_permitted: self.options.sack_permitted,
             timestamps: self.options.timestamps,
+            cookie_len: self
+                .options
+                .fast_open
+                .map(|cookie| cookie.as_slice().len() as u8),
             sack: self.options.sack,
             ecn: self.ecn,
         }
@@ -92,12 +96,16 @@ pub(crate) struct Arrival {
     pub(crate) seg: Seg,
     /// The frame, cut down to the text; `None` once the text was taken or when there was none.
     pub(crate) text: Option<Chunk>,
+    /// Type of service or traffic class of its packet.
+    pub(crate) tos: u8,
 }
 
 impl Arrival {
     /// Cuts `n` octets of sequence space from the left: the SYN first, then text.
     pub(crate) fn trim_left(&mut self, mut n: u32) {
         self.seg.seq += n;
+        // The pointer counts from the segment's first number.
+        self.seg.urgent = u32::from(self.seg.urgent).saturating_sub(n) as u16;
         if n > 0 && self.seg.syn() {
             self.seg.flags = self.seg.flags.without(Flags::SYN);
             n -= 1;

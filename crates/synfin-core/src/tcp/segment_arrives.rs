@@ -7,7 +7,7 @@
 
 use core::ops::ControlFlow;
 
-use synfin_wire::{Flags, FourTuple, SackBlock};
+use synfin_wire::{FourTuple, SackBlock};
 
 use crate::config::Profile;
 use crate::counters::DropReason;
@@ -17,11 +17,13 @@ use crate::state::{Cause, State};
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::ecn;
-use crate::tcp::recv::{text, timestamps};
+use crate::tcp::fast_open;
+use crate::tcp::recv::{text, timestamps, urgent};
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::send::{keep_alive, window};
 use crate::tcp::timeouts;
+use crate::tcp::user_timeout;
 use crate::trace::{AckReason, ResetReason};
 
 /// Where an arrived segment came from; what an answer to it needs.
@@ -58,7 +60,9 @@ fn checks(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &mut Ar
     // Third: security compartments are not implemented. covers: EV-6
     fourth_syn(c, cx, arrival)?;
     fifth_ack(c, cx, origin, arrival)?;
-    sixth_urg(c, arrival);
+    user_timeout::on_arrival(c, cx, &arrival.seg);
+    // Sixth: URG. covers: EV-11
+    urgent::on_arrival(c, &arrival.seg);
     seventh_text(c, cx, origin, arrival)?;
     eighth_fin(c, cx, arrival);
     NEXT
@@ -102,6 +106,7 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
     timestamps::remember(c, cx, seg);
     keep_alive::on_received(c, cx);
     ecn::receiver::on_segment(c, cx, seg);
+    c.cold.received_tos = arrival.tos;
     trim(c, cx, arrival);
     NEXT
 }
@@ -135,7 +140,7 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
         if c.state.is_synchronized() && ack_arrives::is_acceptable(c, &seg) {
             take_ack(c, cx, &seg);
             on_our_fin_acked(c, cx, &seg);
-            sixth_urg(c, arrival);
+            urgent::on_arrival(c, &seg);
         }
         if c.marks.has(Marks::OFF_WIRE) {
             return;
@@ -284,6 +289,8 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
     c.marks.set(Marks::WAS_ESTABLISHED);
     c.marks.clear(Marks::SEND_SYN);
     c.raise(Events::CONNECTED);
+    fast_open::on_established(c, cx);
+    user_timeout::on_established(c, cx);
     keep_alive::rearm(c, cx);
     if c.marks.has(Marks::FIN_QUEUED) {
         c.transition(cx, Cause::Close);
@@ -311,23 +318,6 @@ fn on_our_fin_acked(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         }
         State::LastAck => c.leave_wire(cx, Some(Cause::AckOfFin), CloseReason::Graceful),
         _ => {}
-    }
-}
-
-/// Sixth: URG (RFC 9293 section 3.8.5). covers: EV-11, 6093-3, 9293-MUST-32, ST-710, 9293-U5
-fn sixth_urg(c: &mut Connection, arrival: &Arrival) {
-    let seg = &arrival.seg;
-    if !seg.flags.contains(Flags::URG) || !c.state.can_receive_text() || c.is_orphan() {
-        return;
-    }
-    let up = seg.seq + u32::from(seg.urgent);
-    if up.at_or_before(c.rcv.nxt) {
-        return;
-    }
-    let recv = &mut c.active().recv;
-    if recv.up.is_none_or(|old| up.after(old)) {
-        recv.up = Some(up);
-        c.raise(Events::URGENT);
     }
 }
 

@@ -6,11 +6,13 @@ use crate::state::Cause;
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Marks, Shift, Shifts};
 use crate::tcp::ecn::negotiation;
-use crate::tcp::recv::{timestamps, window as recv_window};
+use crate::tcp::fast_open;
+use crate::tcp::recv::timestamps;
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, on_established, segment_arrives};
 use crate::tcp::send::window;
+use crate::tcp::user_timeout;
 use crate::trace::{AckReason, ResetReason};
 
 /// Lets a segment work on a connection in SYN-SENT.
@@ -32,6 +34,7 @@ pub(crate) fn in_syn_sent(
     } else if !seg.syn() {
         cx.drop(c.cold.flow, DropReason::NoAck);
     } else if seg.has_ack() {
+        c.cold.received_tos = arrival.tos;
         on_syn_ack(c, cx, &seg);
         // Text and FIN that came along are processed as in ESTABLISHED.
         if arrival.seg.len() > 1 {
@@ -62,6 +65,7 @@ fn on_rst(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     take_syn(c, cx, seg);
     negotiation::on_syn_ack(c, cx, seg);
+    fast_open::on_syn_ack(c, cx, seg);
     c.transition(cx, Cause::SynAck);
     ack_arrives::process(c, cx, seg);
     c.snd.wl1 = seg.seq;
@@ -72,6 +76,7 @@ fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         c.marks.set(Marks::HANDSHAKE_ACK);
     }
     on_established(c, cx);
+    user_timeout::on_arrival(c, cx, seg);
 }
 
 /// covers: ST-202, AB-1, 9293-MUST-10, 7323-26
@@ -89,7 +94,7 @@ fn on_simultaneous_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 fn take_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     c.cold.irs = seg.seq;
     // The window that our SYN offered begins where the peer's numbers do.
-    let offered = c.options(&cx.config).recv_buffer.min(u32::from(u16::MAX));
+    let offered = c.rcv.wnd();
     c.rcv.nxt = seg.seq + 1;
     c.rcv.edge = c.rcv.nxt + offered;
     c.rcv.last_ack_sent = c.rcv.nxt;
@@ -102,8 +107,7 @@ pub(crate) fn negotiate(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let offered = cx.config.tcp.options;
     let options = &seg.options;
     if let (true, Some(scale)) = (offered.window_scale, options.window_scale) {
-        let own = recv_window::shift_for(c.options(&cx.config).recv_buffer);
-        c.shifts = Shifts::new(Shift::new(scale), own);
+        c.shifts = Shifts::new(Shift::new(scale), c.cold.own_shift);
     }
     if offered.timestamps && options.timestamps.is_some() {
         c.marks.set(Marks::TIMESTAMPS);
@@ -113,8 +117,5 @@ pub(crate) fn negotiate(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         c.marks.set(Marks::SACK);
     }
     c.cold.peer_mss = c.effective_peer_mss(options.mss);
-    let initial = c.update_mss();
-    c.cold.congestion = crate::tcp::congestion::Congestion::new(
-        crate::tcp::congestion::initial_window(cx.config.tcp.initial_window, initial),
-    );
+    c.start_congestion_control(cx);
 }

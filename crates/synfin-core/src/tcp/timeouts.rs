@@ -7,7 +7,7 @@ use crate::tcp::ecn;
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::delayed_ack;
 use crate::tcp::reset::reset_connection;
-use crate::tcp::send::{keep_alive, persist};
+use crate::tcp::send::{keep_alive, pacing, persist};
 use crate::time::Instant;
 use crate::trace::{ResetReason, TimerKind, TraceEvent};
 
@@ -28,11 +28,14 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
         on_leave_expiry(c, cx);
     }
     if due(deadlines.retransmit) && !c.marks.has(Marks::OFF_WIRE) {
-        rto::on_expiry(c, cx);
+        rto::on_deadline(c, cx);
         ecn::sender::on_timeout(c);
     }
     if due(deadlines.ecn_hold) {
         c.active().deadlines.ecn_hold = None;
+    }
+    if due(deadlines.pacing) {
+        pacing::on_expiry(c);
     }
     if due(deadlines.persist) && !c.marks.has(Marks::OFF_WIRE) {
         persist::on_expiry(c, cx);

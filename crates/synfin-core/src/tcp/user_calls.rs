@@ -6,8 +6,9 @@ use core::time::Duration;
 use crate::event::{CloseReason, RecvError, RecvOutcome, SendError, SendOutcome};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Marks};
-use crate::tcp::recv::window as recv_window;
+use crate::tcp::recv::{tuning, urgent as recv_urgent, window as recv_window};
 use crate::tcp::reset::reset_connection;
+use crate::tcp::send::{buffer, urgent};
 use crate::tcp::timeouts;
 use crate::trace::{AckReason, ResetReason, TimerKind, TraceEvent, UserCall};
 
@@ -36,10 +37,14 @@ pub(crate) fn send(
     if c.marks.has(Marks::FIN_QUEUED) || !c.state.can_queue_text() {
         return Err(SendError::Closing);
     }
-    let limit = c.options(&cx.config).send_buffer as usize;
     let offered: usize = data.iter().map(|piece| piece.len()).sum();
+    if offered > 0 && buffer::waits_for_memory(c, cx) {
+        c.marks.set(Marks::WANT_WRITE.or(Marks::WANT_MEMORY));
+        return Ok(SendOutcome::WouldBlock);
+    }
+    c.marks.clear(Marks::MEMORY_TURN);
+    let mut room = buffer::room(c, cx);
     let queue = &mut c.active().send.queue;
-    let mut room = limit.saturating_sub(queue.len());
     let mut queued = 0;
     let mut out_of_memory = false;
     for piece in data {
@@ -70,6 +75,23 @@ pub(crate) fn send(
     })
 }
 
+/// SEND with the urgent flag: what was taken is urgent to its end. covers: 9293-MUST-30,
+/// 9293-MUST-31
+pub(crate) fn send_urgent(
+    c: &mut Connection,
+    cx: &mut Context,
+    data: &[&[u8]],
+) -> Result<SendOutcome, SendError> {
+    let outcome = send(c, cx, data)?;
+    if matches!(outcome, SendOutcome::Queued(queued) if queued > 0) {
+        urgent::mark(c);
+        if cx.tracer.is_on() {
+            cx.trace(c.cold.flow, TraceEvent::Call(UserCall::Urgent));
+        }
+    }
+    Ok(outcome)
+}
+
 /// RECEIVE. Text that was in order stays readable when the connection ends, then comes the end of
 /// stream or the error. covers: ST-402, ST-702, 9293-MUST-12, RP-5, AB-41
 pub(crate) fn recv(
@@ -91,10 +113,11 @@ pub(crate) fn recv(
             TraceEvent::Call(UserCall::Receive(read as u32)),
         );
     }
+    tuning::on_read(c, cx, read);
     if recv_window::is_update_due(c, cx) {
         c.ack_now(AckReason::WindowUpdate);
     }
-    forget_urgent(c);
+    recv_urgent::on_read(c);
     c.release_idle_memory();
     Ok(RecvOutcome::Data(read))
 }
@@ -125,20 +148,6 @@ pub(crate) fn end_of_reading(c: &Connection) -> Result<RecvOutcome, RecvError> {
     }
 }
 
-/// The urgent mark was passed. covers: 9293-MUST-33
-fn forget_urgent(c: &mut Connection) {
-    let nxt = c.rcv.nxt;
-    let Some(active) = &mut c.active else { return };
-    let unread = active.recv.queue.len() as u32;
-    if active
-        .recv
-        .up
-        .is_some_and(|up| up.at_or_before(nxt - unread))
-    {
-        active.recv.up = None;
-    }
-}
-
 /// Half-close. covers: ST-413, 9293-MAY-1, AB-5
 pub(crate) fn shutdown(c: &mut Connection, cx: &mut Context, how: Shutdown) {
     if cx.tracer.is_on() && how != Shutdown::Read {
@@ -158,6 +167,7 @@ pub(crate) fn shutdown(c: &mut Connection, cx: &mut Context, how: Shutdown) {
 fn discard_unread(c: &mut Connection, cx: &mut Context) {
     if let Some(active) = &mut c.active {
         active.recv.queue.clear(&mut cx.pool);
+        active.recv.up = None;
     }
     if recv_window::is_update_due(c, cx) {
         c.ack_now(AckReason::WindowUpdate);
@@ -233,6 +243,7 @@ fn give_handle_back(c: &mut Connection, cx: &mut Context) {
     c.cold.events = crate::tcp::connection::Events::NONE;
     if let Some(active) = &mut c.active {
         active.recv.queue.clear(&mut cx.pool);
+        active.recv.up = None;
     }
 }
 

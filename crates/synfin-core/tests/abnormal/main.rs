@@ -5,7 +5,12 @@ mod support;
 
 mod after_close;
 mod closing;
+mod edges;
+mod headers;
+mod memory;
 mod opening;
+mod pace;
+mod promises;
 mod silence;
 mod streams;
 mod time_wait;

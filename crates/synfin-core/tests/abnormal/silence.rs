@@ -131,6 +131,7 @@ fn keep_alive_answered() {
         idle: s(10),
         interval: s(2),
         count: 3,
+        octet: false,
     };
     let mut peer = idle(setting);
     for _ in 0..10 {
@@ -155,6 +156,7 @@ fn no_keep_alive_while_something_happens() {
         idle: s(10),
         interval: s(2),
         count: 3,
+        octet: false,
     });
     for n in 0..20 {
         let segment = format!("{{. seq={} ack=21 len=10}}", 11 + 10 * n);

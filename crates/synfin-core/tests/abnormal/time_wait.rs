@@ -147,7 +147,7 @@ fn old_segments_do_not_prolong_time_wait() {
 #[test]
 fn rst_in_time_wait_by_profile() {
     let mut config = StackConfig::new(Profile::Strict);
-    config.socket.recv_buffer = 16_384;
+    config.socket.recv_buffer = synfin_core::BufferSize::Fixed(16_384);
     let strict = Setup {
         config,
         ..Setup::default()

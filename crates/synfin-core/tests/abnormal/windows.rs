@@ -145,8 +145,23 @@ fn older_windows_are_ignored() {
     assert_eq!(peer.replies(), "{. seq=101 ack=11 len=100}");
 }
 
+/// Nor does the window of a later segment that left before the peer's last acknowledgement and
+/// arrives after it: counted from `SND.UNA` it would reach beyond what was promised.
+/// covers: 9293-U6
+#[test]
+fn the_window_of_an_old_acknowledgement_is_ignored() {
+    let mut peer = Peer::open(Setup::default());
+    peer.write(1460);
+    peer.replies();
+    peer.expect("{. seq=1 ack=N win=2000}", "");
+    peer.exchange("{. seq=101 ack=1 len=10 win=3460}");
+    peer.write(6000);
+    peer.drain();
+    assert!(peer.marks.n <= 1461 + 2000, "up to {}", peer.marks.n);
+}
+
 /// A receiver that nobody reads stays at zero; reading octet by octet opens the window in steps.
-/// covers: 9293-MAY-8, 9293-MUST-39, 9293-SHLD-14
+/// covers: 9293-MAY-8, 9293-MUST-39, 9293-SHLD-14, ST-402
 #[test]
 fn receiver_avoids_silly_windows() {
     let mut peer = Peer::open(Setup::default());
@@ -196,7 +211,7 @@ fn windows_are_unsigned_and_wide() {
             win,
             ..Setup::default()
         };
-        setup.config.socket.send_buffer = 4 << 20;
+        setup.config.socket.send_buffer = synfin_core::BufferSize::Fixed(4 << 20);
         let mut peer = Peer::open(setup);
         peer.write(4 << 20);
         peer.drain();

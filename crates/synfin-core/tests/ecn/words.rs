@@ -1,6 +1,6 @@
 //! Connections with ECN, and what of it stands in emitted segments.
 
-use synfin_core::{EcnMode, Flags, State};
+use synfin_core::{BufferSize, EcnMode, Flags, State};
 
 use crate::support::wire::Emitted;
 use crate::support::{Peer, Setup};
@@ -12,6 +12,7 @@ pub(crate) fn setup(mode: EcnMode) -> Setup {
     let mut setup = Setup::default();
     setup.config.tcp.ecn = mode;
     setup.config.socket.nodelay = true;
+    setup.config.socket.send_buffer = BufferSize::Fixed(1 << 20);
     setup
 }
 
@@ -89,6 +90,12 @@ impl Peer {
     pub(crate) fn cwnd(&self) -> u32 {
         let conn = self.stack.conn(self.id()).expect("a handle");
         conn.info(self.now).cwnd
+    }
+
+    /// Each reduction of the congestion window lowers it.
+    pub(crate) fn ssthresh(&self) -> u32 {
+        let conn = self.stack.conn(self.id()).expect("a handle");
+        conn.info(self.now).ssthresh
     }
 }
 

@@ -35,9 +35,13 @@ pub(crate) struct Script {
     pub(crate) corrupt: bool,
     /// Text that is not the octets of its place.
     pub(crate) fill: Option<u8>,
-    /// The ECN field of the packet.
-    pub(crate) ecn: u8,
     pub(crate) accecn: Option<AccEcn>,
+    /// The Fast Open option: a cookie in hexadecimal digits, or nothing to ask for one.
+    pub(crate) cookie: Option<Vec<u8>>,
+    /// The user timeout option, in seconds.
+    pub(crate) uto: Option<u32>,
+    /// Type of service, traffic class.
+    pub(crate) tos: u8,
     /// SACK blocks, relative to the stack's numbers.
     pub(crate) sack: Vec<(i64, i64)>,
 }
@@ -66,15 +70,18 @@ impl Script {
                 "mss" => script.mss = Some(number() as u16),
                 "ws" => script.ws = Some(number() as u8),
                 "ts" => script.ts = Some(number()),
-                "ect1" => script.ecn = 1,
-                "ect0" => script.ecn = 2,
-                "ce" => script.ecn = 3,
+                "ect1" => script.tos |= 1,
+                "ect0" => script.tos |= 2,
+                "ce" => script.tos |= 3,
                 "ace" => script.flags |= Flags::from_bits((number() as u16 & 7) << 6),
                 "counters" => {
                     let counters: Vec<u32> = value.split('/').flat_map(str::parse).collect();
                     script.accecn = Some(AccEcn::new(AccEcnOrder::Zero, &counters));
                 }
                 "bare" => script.bare = true,
+                "cookie" => script.cookie = Some(hexadecimal(value)),
+                "uto" => script.uto = Some(number() as u32),
+                "tos" => script.tos = number() as u8,
                 "corrupt" => script.corrupt = true,
                 "fill" => script.fill = value.bytes().next(),
                 "sack" => {
@@ -111,6 +118,16 @@ fn flags(word: &str) -> Flags {
             _ => panic!("no such flag: {name}"),
         })
         .fold(ack, Flags::union)
+}
+
+fn hexadecimal(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| {
+            let pair = core::str::from_utf8(pair).expect("digits");
+            u8::from_str_radix(pair, 16).expect("hexadecimal digits")
+        })
+        .collect()
 }
 
 /// `12`, `-4`, `R`, `E-1`, `N+1`.

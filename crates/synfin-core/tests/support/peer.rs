@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use synfin_core::wire::tcp::{Header, Options};
+use synfin_core::wire::tcp::{FastOpenCookie, Header, Options, UserTimeout};
 use synfin_core::wire::{SackBlock, SeqNum, Timestamps};
 use synfin_core::{
     ConnId, DeviceCaps, DeviceId, Event, Flags, FrameBatch, Instant, ListenerId, Memory, Stack,
@@ -12,7 +12,7 @@ use synfin_core::{
 
 use super::notation::{Marks, Script, resolve};
 use super::octets;
-use super::wire::{mark, packet};
+use super::wire::{packet, set_tos};
 
 pub(crate) const STACK_PORT: u16 = 5000;
 pub(crate) const PEER_PORT: u16 = 6000;
@@ -34,13 +34,15 @@ pub(crate) struct Setup {
     pub(crate) scale: Option<u8>,
     /// The window the peer offers where a script says nothing.
     pub(crate) win: u16,
+    /// Octets of buffers that the stack may use.
+    pub(crate) memory: usize,
     pub(crate) config: StackConfig,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let mut config = StackConfig::default();
-        config.socket.recv_buffer = 16_384;
+        config.socket.recv_buffer = synfin_core::BufferSize::Fixed(16_384);
         Self {
             v6: false,
             irs: 7_000,
@@ -49,6 +51,7 @@ impl Default for Setup {
             sack: false,
             scale: None,
             win: u16::MAX,
+            memory: 1 << 30,
             config,
         }
     }
@@ -108,7 +111,7 @@ pub(crate) struct Peer {
     /// The last packet that the stack emitted.
     pub(crate) last_packet: Vec<u8>,
     started: Instant,
-    pub(super) stack_shift: u8,
+    pub(crate) stack_shift: u8,
     pub(super) last_ts: u32,
 }
 
@@ -135,7 +138,7 @@ impl Peer {
         } else {
             ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap())
         };
-        let memory = Memory::default();
+        let memory = Memory::new(setup.memory);
         let mut stack = Stack::new(setup.config.clone(), memory, [7; 32]).expect("a good config");
         let device = stack.add_device(DeviceCaps::ip(MTU as u32));
         stack.add_address(device, local, if setup.v6 { 64 } else { 24 });
@@ -202,7 +205,7 @@ impl Peer {
             None => octets(start, script.len),
         };
         let mut bytes = packet(self.remote.ip(), self.local.ip(), &header, &body);
-        mark(&mut bytes, script.ecn);
+        set_tos(&mut bytes, script.tos);
         if script.corrupt {
             *bytes.last_mut().expect("not empty") ^= 1;
         }
@@ -220,6 +223,11 @@ impl Peer {
             sack_permitted: own && self.setup.sack,
             timestamps: self.timestamps(script),
             accecn: script.accecn,
+            user_timeout: script.uto.and_then(UserTimeout::from_seconds),
+            fast_open: script
+                .cookie
+                .as_ref()
+                .map(|cookie| FastOpenCookie::new(cookie).expect("a cookie")),
             ..Options::default()
         };
         for (left, right) in &script.sack {

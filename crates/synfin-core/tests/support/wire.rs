@@ -92,19 +92,19 @@ pub(crate) fn ip(src: IpAddr, dst: IpAddr, protocol: u8, payload: &[u8]) -> Vec<
     [&header[..len], payload].concat()
 }
 
-/// Writes the ECN field of a packet.
-pub(crate) fn mark(bytes: &mut [u8], ecn: u8) {
-    if bytes[0] >> 4 == 4 {
-        let mut header = Ipv4Header::parse(bytes).expect("an IPv4 header");
-        header.tos = header.tos & !3 | ecn;
-        let payload = bytes.len() - 20;
-        header.emit(payload, bytes);
-    } else {
-        let mut header = Ipv6Header::parse(bytes).expect("an IPv6 header");
-        header.traffic_class = header.traffic_class & !3 | ecn;
-        let payload = bytes.len() - 40;
-        header.emit(payload, bytes);
+/// Sets the type of service or the traffic class of a packet.
+pub(crate) fn set_tos(packet: &mut [u8], tos: u8) {
+    if packet[0] >> 4 == 6 {
+        packet[0] = 0x60 | tos >> 4;
+        packet[1] = tos << 4 | packet[1] & 0x0f;
+        return;
     }
+    packet[1] = tos;
+    packet[10..12].fill(0);
+    let mut sum = checksum::Sum::new();
+    sum.add(&packet[..20]);
+    let sum = sum.finish();
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
 /// Reads an emitted frame. covers: 9293-MUST-2, 9293-MUST-68, INV-8

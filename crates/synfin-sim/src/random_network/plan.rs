@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synfin_core::{ConnectOptions, EcnMode, Profile, StackConfig};
+use synfin_core::{BufferSize, ConnectOptions, EcnMode, Profile, StackConfig};
 
 use crate::host::HostConfig;
 use crate::link::{LinkConfig, Loss};
@@ -71,8 +71,8 @@ impl Plan {
 
     pub(super) fn host(&self, name: &str, number: u8, random: &mut Random) -> HostConfig {
         let mut config = StackConfig::new(self.profile);
-        config.socket.send_buffer = *random.pick(&[2048, 8192, 65_536, 1 << 20]);
-        config.socket.recv_buffer = *random.pick(&[2048, 8192, 65_536, 1 << 20]);
+        config.socket.send_buffer = draw_buffer(random);
+        config.socket.recv_buffer = draw_buffer(random);
         config.socket.nodelay = random.chance(0.5);
         config.tcp.options.timestamps = random.chance(0.7);
         config.tcp.options.sack = random.chance(0.7);
@@ -106,6 +106,16 @@ impl Plan {
 /// Draws of its own, which move no others.
 fn part_for_ecn(random: &Random) -> Random {
     Random::part(random.clone().next_u64(), 3168)
+}
+
+/// As it comes, or of a size that something is wrong with.
+fn draw_buffer(random: &mut Random) -> BufferSize {
+    let octets = *random.pick(&[0, 2048, 8192, 65_536, 1 << 20]);
+    if octets == 0 {
+        BufferSize::Auto
+    } else {
+        BufferSize::Fixed(octets)
+    }
 }
 
 fn draw_link(random: &mut Random, loss: f64, clean: bool) -> LinkConfig {

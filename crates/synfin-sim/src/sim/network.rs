@@ -38,7 +38,7 @@ impl Sim {
         self.digest.add_number(self.now.as_nanos());
         self.digest.add_number(from as u64);
         self.digest.add(&octets);
-        self.check_packet(link, &octets);
+        self.check_packet(link, side, &octets);
         let to = self.links[link].ends[1 - side];
         let packet = self.record_packet(|sent| Trip {
             from: EndId(from),
@@ -59,11 +59,11 @@ impl Sim {
         self.treat(&passing, octets);
     }
 
-    fn check_packet(&mut self, link: usize, octets: &[u8]) {
+    fn check_packet(&mut self, link: usize, side: usize, octets: &[u8]) {
         if !self.checks.wire {
             return;
         }
-        let mtu = self.links[link].config.mtu;
+        let mtu = self.links[link].configs[side].mtu;
         if let Err(rule) = self.wire_check.check(octets, mtu) {
             panic!("seed {}, after {:?}: {rule}", self.seed, self.elapsed());
         }
@@ -78,16 +78,17 @@ impl Sim {
         if link.cut {
             return self.lose(passing, "cut");
         }
-        let verdict = link.ways[passing.side].offer(&link.config, self.now, octets.len());
-        let Verdict::Arrives {
-            at,
-            mut again,
-            mut flip,
-            congested,
-        } = verdict
-        else {
-            let Verdict::Lost(why) = verdict else { return };
-            return self.lose(passing, why);
+        let side = passing.side;
+        let verdict = link.ways[side].offer(&link.configs[side], self.now, octets.len());
+        link.counts[side].count(&verdict);
+        let (at, mut again, mut flip, congested) = match verdict {
+            Verdict::Lost(why) => return self.lose(passing, why),
+            Verdict::Arrives {
+                at,
+                again,
+                flip,
+                congested,
+            } => (at, again, flip, congested),
         };
         if congested {
             ecn::mark(&mut octets);

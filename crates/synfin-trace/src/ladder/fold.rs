@@ -6,6 +6,8 @@ use synfin_core::{Flags, Instant, SendReason};
 
 use crate::conversation::{Conversation, Step};
 use crate::ladder::layout::{Body, Row};
+use crate::mark::Lifeline;
+use crate::words;
 
 /// Shorter runs stay as they are.
 const SHORTEST: usize = 9;
@@ -21,6 +23,8 @@ pub(crate) struct Run {
     pub(crate) octets: u64,
     /// Bare acknowledgements.
     pub(crate) acks: u64,
+    /// Which packets they are.
+    pub(crate) members: Vec<usize>,
     from: Option<Instant>,
     to: Option<Instant>,
 }
@@ -34,7 +38,35 @@ impl Run {
         }
     }
 
-    fn add(&mut self, step: &Step<'_>) {
+    /// The part of it that one end sent.
+    pub(crate) fn sent_by(&self, conversation: &Conversation<'_>, side: Lifeline) -> Self {
+        let mut part = Self::default();
+        for index in &self.members {
+            let step = &conversation.steps[*index];
+            if step.from == side {
+                part.add(*index, step);
+            }
+        }
+        part
+    }
+
+    /// What it amounts to; `segments` is the word for segments.
+    pub(crate) fn words(&self, segments: &str) -> String {
+        let mut parts = Vec::new();
+        if self.segments > 0 {
+            let octets = words::octets(self.octets);
+            parts.push(format!("{} {segments}, {octets}", self.segments));
+        }
+        if self.acks > 0 {
+            let plural = if self.acks == 1 { "" } else { "s" };
+            parts.push(format!("{} ACK{plural}", self.acks));
+        }
+        parts.push(words::span(self.lasted()));
+        parts.join(", ")
+    }
+
+    fn add(&mut self, index: usize, step: &Step<'_>) {
+        self.members.push(index);
         if step.segment.text_len > 0 {
             self.segments += 1;
             self.octets += u64::from(step.segment.text_len);
@@ -73,7 +105,7 @@ fn end_run(conversation: &Conversation<'_>, run: &mut Vec<Row>, folded: &mut Vec
     let mut sum = Run::default();
     for row in &middle {
         if let Body::Whole(index) = row.body {
-            sum.add(&conversation.steps[index]);
+            sum.add(index, &conversation.steps[index]);
         }
     }
     folded.push(Row {

@@ -49,8 +49,9 @@ fn head(conversation: &Conversation<'_>, step: &Step<'_>, with_len: bool) -> Str
     let seq = conversation.seq(step);
     let flags = words::flags(segment.flags);
     if segment.text_len > 0 {
-        let end = seq.wrapping_add(segment.text_len);
-        let mut range = format!("{seq}:{end}");
+        let start = seq.wrapping_add(segment.flags.contains(Flags::SYN).into());
+        let end = start.wrapping_add(segment.text_len);
+        let mut range = format!("{start}:{end}");
         if with_len {
             range += &format!(" ({})", segment.text_len);
         }
@@ -87,6 +88,10 @@ fn syn_options(step: &Step<'_>) -> Vec<String> {
         return Vec::new();
     }
     let mut parts = Vec::new();
+    parts.extend(segment.cookie_len.map(|len| match len {
+        0 => "cookie?".to_owned(),
+        _ => "cookie".to_owned(),
+    }));
     parts.extend(segment.mss.map(|mss| format!("mss={mss}")));
     parts.extend(segment.sack_permitted.then(|| "sackOK".to_owned()));
     parts.extend(segment.window_scale.map(|shift| format!("ws={shift}")));
@@ -116,6 +121,7 @@ fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
 fn sign(by: LossSign) -> &'static str {
     match by {
         LossSign::FastRetransmit => "3 dup ACKs",
+        LossSign::TailLossProbe => "TLP",
         other => words::loss_sign(other),
     }
 }

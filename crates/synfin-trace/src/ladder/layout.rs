@@ -220,7 +220,7 @@ fn aside(mark: &Mark, with_words: bool) -> Option<(Place, Vec<Row>)> {
         MarkKind::Note(text) if with_words => (5, free(Body::Words(side, text.clone()))),
         MarkKind::Crashed => (3, free(Body::Words(side, "host is gone".to_owned()))),
         MarkKind::Restarted => (3, free(Body::Words(side, "host restarts".to_owned()))),
-        MarkKind::Note(_) => return None,
+        MarkKind::Note(_) | MarkKind::Cancelled { .. } => return None,
     };
     Some(((mark.at, rank), vec![row]))
 }

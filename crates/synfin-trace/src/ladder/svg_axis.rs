@@ -11,6 +11,15 @@ pub(crate) struct Break {
     pub(crate) seconds: f64,
 }
 
+/// How much time a height is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// How long a packet usually travels, in nanoseconds.
+    pub(crate) flight: u64,
+    /// How high that is drawn.
+    pub(crate) flight_height: f64,
+}
+
 /// From instants to heights.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
@@ -19,8 +28,6 @@ pub(crate) struct Axis {
     pub(crate) breaks: Vec<Break>,
 }
 
-/// The height of a usual flight from one end to the other.
-const FLIGHT_HEIGHT: f64 = 44.0;
 /// A silence longer than so many flights is cut.
 const LONGEST_FLIGHTS: f64 = 3.0;
 /// The height of a silence that was cut.
@@ -31,12 +38,12 @@ const LEAST: f64 = 0.0;
 const HIGHEST: f64 = 24_000.0;
 
 impl Axis {
-    /// An axis on which all of `instants` have their places, from height `top` on; `flight` is
-    /// how long a packet usually travels, in nanoseconds.
-    pub(crate) fn new(mut instants: Vec<Instant>, flight: u64, top: f64) -> Self {
+    /// An axis on which all of `instants` have their places, from height `top` on.
+    pub(crate) fn new(mut instants: Vec<Instant>, scale: Scale, top: f64) -> Self {
+        let flight = scale.flight;
         instants.sort_unstable();
         instants.dedup();
-        let mut per_nano = FLIGHT_HEIGHT / flight.max(1) as f64;
+        let mut per_nano = scale.flight_height / flight.max(1) as f64;
         let drawn: u64 = gaps(&instants).filter(|gap| !is_long(*gap, flight)).sum();
         if drawn as f64 * per_nano > HIGHEST {
             per_nano = HIGHEST / drawn as f64;
@@ -109,7 +116,11 @@ mod tests {
 
     #[test]
     fn time_is_true_but_for_breaks() {
-        let axis = Axis::new(vec![at(0), at(20), at(40), at(60_000)], 20_000_000, 100.0);
+        let scale = Scale {
+            flight: 20_000_000,
+            flight_height: 44.0,
+        };
+        let axis = Axis::new(vec![at(0), at(20), at(40), at(60_000)], scale, 100.0);
         assert_eq!(axis.y(at(0)), 100.0);
         assert_eq!(axis.y(at(20)), 144.0);
         assert_eq!(axis.y(at(30)), 166.0);

@@ -5,12 +5,10 @@ use synfin_core::{Instant, State};
 use crate::colour::terminal_colour;
 use crate::conversation::Conversation;
 use crate::ladder::Style;
-use crate::ladder::fold::Run;
 use crate::ladder::label::{label, short_label};
 use crate::ladder::layout::{self, Body, Margin, Row};
 use crate::mark::Lifeline;
 use crate::phases::phases;
-use crate::words;
 
 const WIDTH: usize = 80;
 /// Columns of a margin, the space beside the lifeline not counted.
@@ -104,7 +102,7 @@ impl Painter<'_, '_> {
             Body::Lost(index) => self.lost(*index),
             Body::Departure(index, letter) => self.half(*index, *letter, true),
             Body::Arrival(index, letter) => self.half(*index, *letter, false),
-            Body::Folded(run) => format!(":{:^width$}:", folded(run), width = BETWEEN - 2),
+            Body::Folded(run) => format!(":{:^width$}:", run.words("segs"), width = BETWEEN - 2),
             Body::Empty | Body::Wait(..) | Body::Words(..) => String::new(),
         };
         format!("{text:<BETWEEN$}")
@@ -208,23 +206,6 @@ fn arrow(from: Lifeline, label: &str, stroke: char, width: usize) -> String {
 
 fn dashes(stroke: char, count: usize) -> String {
     std::iter::repeat_n(stroke, count).collect()
-}
-
-fn folded(run: &Run) -> String {
-    let mut parts = Vec::new();
-    if run.segments > 0 {
-        parts.push(format!(
-            "{} segs, {}",
-            run.segments,
-            words::octets(run.octets)
-        ));
-    }
-    if run.acks > 0 {
-        let plural = if run.acks == 1 { "" } else { "s" };
-        parts.push(format!("{} ACK{plural}", run.acks));
-    }
-    parts.push(words::span(run.lasted()));
-    parts.join(", ")
 }
 
 fn aside(side: Lifeline, text: &str) -> String {

@@ -1,8 +1,10 @@
 //! Opening: the handshake, and what becomes of it when a segment is lost or comes twice.
 
-use crate::demo::program::Step::*;
+use crate::demo::program::Step::{self, *};
 use crate::demo::scene::Fault::{Delay, Lose};
 use crate::demo::scene::{GET, Kind, SERVE, Scene, Segment};
+
+const SERVE_FAST: &[Step] = &[AcceptFast, ReadRequest, Answer(""), ReadToEnd, Close];
 
 pub(super) const SCENES: &[Scene] = &[
     Scene {
@@ -30,6 +32,28 @@ pub(super) const SCENES: &[Scene] = &[
             "open-close",
             "simultaneous-open --svg x.svg",
         ],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "fast-open",
+        title: "The second connection carries its request on the SYN (RFC 7413)",
+        look: &[
+            "The first connection asks for a cookie and gets one. The second shows it: its",
+            "SYN carries the request, the server answers before the handshake is over, and",
+            "the answer is there a round trip earlier.",
+        ],
+        client: &[
+            &[ConnectFast(40001, 80), Request(""), ReadAnswer, Close],
+            &[
+                At(500),
+                ConnectFast(40002, 80),
+                Request(""),
+                ReadAnswer,
+                Close,
+            ],
+        ],
+        server: &[SERVE_FAST, SERVE_FAST],
+        next: ["open-close", "http-keep-alive", "lost-syn"],
         ..Scene::PLAIN
     },
     Scene {

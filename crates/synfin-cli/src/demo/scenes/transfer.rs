@@ -12,8 +12,8 @@ pub(super) const SCENES: &[Scene] = &[
         title: "One lost segment, found by duplicate ACKs",
         look: &[
             "What follows the lost segment makes the client repeat its ACK, with SACK blocks",
-            "for what it has. The third duplicate makes the server retransmit at once, and",
-            "halves its congestion window.",
+            "for what it has. After three of them the server retransmits at once (RACK, RFC",
+            "8985), and reduces its congestion window.",
         ],
         faults: &[Lose(Segment::of_server(Kind::Text, 4))],
         bytes: 30_000,
@@ -40,10 +40,11 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         name: "rto",
-        title: "A lost answer, and its retransmission lost too",
+        title: "A lost answer, its probe and its retransmission lost too",
         look: &[
-            "Nothing follows that could be acknowledged in duplicate, so only the timer",
-            "finds it. After the second loss it waits twice as long (RFC 6298).",
+            "Nothing follows that could be acknowledged out of order, so only timers find",
+            "it: first the tail loss probe (RFC 8985), then the retransmission timer, which",
+            "waits twice as long after each further loss (RFC 6298).",
         ],
         // The request is acknowledged by itself, so that only the answer is repeated.
         server: &[&[
@@ -58,6 +59,7 @@ pub(super) const SCENES: &[Scene] = &[
         faults: &[
             Lose(Segment::of_server(Kind::Text, 1)),
             Lose(Segment::of_server(Kind::Text, 2)),
+            Lose(Segment::of_server(Kind::Text, 3)),
         ],
         next: ["fast-retransmit", "peer-crash", "rto --rtt 300"],
         ..Scene::PLAIN
@@ -80,7 +82,7 @@ pub(super) const SCENES: &[Scene] = &[
         ]],
         tune: |host, config| {
             if host == Host::Client {
-                config.socket.recv_buffer = 8192;
+                config.socket.recv_buffer = synfin_core::BufferSize::Fixed(8192);
             }
         },
         bytes: 20_000,

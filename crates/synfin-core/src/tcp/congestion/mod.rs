@@ -1,61 +1,88 @@
-//! How much may be in flight: the congestion window (RFC 5681).
+//! How much may be in flight, and how fast it may leave: congestion control.
 //!
-//! A controller is a value behind [`CongestionControl`]; `newreno` is kept inline so that an idle
-//! connection pays no allocation for it. Controllers do not know how a loss was found.
+//! A controller is a value behind [`CongestionControl`], chosen by name. It is told what was sent,
+//! delivered, lost and marked, and answers with a window and a rate. It does not know how a loss
+//! was found (`recovery/`), nor when a segment leaves (`send/pacing.rs`). During recovery the
+//! window is the business of PRR (RFC 9937), unless the controller governs it itself.
+//!
+//! All amounts are octets.
 
+mod bbr;
+mod bbr3;
+mod cubic;
+mod delivery;
+mod hystart;
+#[cfg(test)]
+mod link;
 mod newreno;
+pub(crate) mod registry;
+mod sample;
+mod windowed;
 
 use alloc::boxed::Box;
 use core::fmt::Debug;
 use core::num::NonZeroU64;
 
+pub(crate) use bbr::Bbr;
+pub(crate) use bbr3::Bbr3;
+pub(crate) use cubic::Cubic;
 pub(crate) use newreno::NewReno;
+pub use registry::{ControllerFactory, Controllers};
+pub use sample::{
+    AckSample, CongestionEvent, CongestionKind, LostSample, Metrics, Phase, RateSample, SentSample,
+};
 
-/// A congestion controller. All amounts are octets.
+use crate::time::Instant;
+
+/// No window grows beyond; keeps all sums within 32 bits. covers: BUG-21
+pub(crate) const MAX_CWND: u32 = 1 << 30;
+
+/// A congestion controller.
 pub trait CongestionControl: Debug + Send {
-    /// New octets were acknowledged; `limited` tells whether the window was what held the sender
-    /// back.
-    fn on_ack(&mut self, acked: u32, mss: u32, limited: bool);
-    /// A loss was found by duplicate acknowledgements while `flight_size` octets were
-    /// outstanding.
-    fn on_loss(&mut self, flight_size: u32, mss: u32);
-    /// So many octets have left the network during fast recovery, as told by duplicate
-    /// acknowledgements alone (RFC 5681 section 3.2, steps 3 and 4).
-    fn inflate(&mut self, octets: u32);
-    /// A partial acknowledgement took `acked` octets off the network (RFC 6582 section 3.2).
-    fn deflate(&mut self, acked: u32, mss: u32);
-    /// Fast recovery is over; `flight_size` octets are outstanding.
-    fn on_recovered(&mut self, flight_size: u32, mss: u32);
-    /// The retransmission timer fired for the first time for this segment.
-    fn on_timeout(&mut self, flight_size: u32, mss: u32);
-    /// It fired again without progress.
-    fn on_repeated_timeout(&mut self, mss: u32);
-    /// Nothing was sent for longer than the retransmission timeout; `initial` is the initial
-    /// window.
-    fn on_idle_restart(&mut self, initial: u32);
-    /// The path's segment size changed from `old` to `new`.
+    /// The name by which it is chosen and shown.
+    fn name(&self) -> &'static str;
+    /// Octets were sent, new ones or repeated ones.
+    fn on_sent(&mut self, _sent: &SentSample) {}
+    /// An acknowledgement told something new: by its number, by SACK or by congestion marks.
+    fn on_ack(&mut self, ack: &AckSample);
+    /// A segment was found lost.
+    fn on_lost(&mut self, _lost: &LostSample) {}
+    /// A congestion event, told once for each: a loss episode begins, the network has marked, or
+    /// the retransmission timer fired. The controller keeps what [`on_undo`](Self::on_undo) needs.
+    fn on_congestion(&mut self, event: &CongestionEvent);
+    /// Recovery is over; `flight_size` octets are outstanding. `sacked` tells whether PRR has
+    /// steered it; without SACK a burst is to be avoided (RFC 6582 section 3.2, step 3).
+    fn on_recovered(&mut self, _flight_size: u32, _mss: u32, _sacked: bool) {}
+    /// The last congestion event was spurious: what it took is given back.
+    fn on_undo(&mut self, now: Instant);
+    /// Nothing was in flight for longer than the retransmission timeout (RFC 5681 section 4.1).
+    /// `restart` is the restart window.
+    fn on_idle_restart(&mut self, now: Instant, restart: u32);
+    /// The path's segment size changed from `old` to `new`; `old` is 0 at the start.
     fn on_mss_change(&mut self, old: u32, new: u32);
     /// The congestion window.
     fn cwnd(&self) -> u32;
     /// The slow start threshold.
     fn ssthresh(&self) -> u32;
-    /// Octets per second, if the controller spaces segments.
-    fn pacing_rate(&self) -> Option<NonZeroU64>;
+    /// Octets per second at which segments are to be spaced, if the controller sets a rate.
+    fn pacing_rate(&self) -> Option<NonZeroU64> {
+        None
+    }
+    /// The controller's own window holds in recovery too, and PRR stays out of it.
+    fn governs_recovery(&self) -> bool {
+        false
+    }
+    /// Numbers for views.
+    fn metrics(&self) -> Metrics {
+        Metrics::default()
+    }
 }
 
-/// A connection's controller.
+/// A connection's controller: NewReno is kept inline so that it costs no allocation.
 #[derive(Debug)]
 pub(crate) enum Congestion {
     NewReno(NewReno),
-    // Room for the controllers that need more than fits inline.
-    #[allow(dead_code)]
     Boxed(Box<dyn CongestionControl>),
-}
-
-impl Congestion {
-    pub(crate) fn new(initial_window: u32) -> Self {
-        Self::NewReno(NewReno::new(initial_window))
-    }
 }
 
 impl core::ops::Deref for Congestion {

@@ -1,9 +1,8 @@
-//! Slow start and congestion avoidance (RFC 5681 section 3.1) with the windows of NewReno's fast
-//! recovery (RFC 6582).
+//! Slow start and congestion avoidance (RFC 5681 section 3.1) with the window that NewReno leaves
+//! recovery with (RFC 6582).
 
-use core::num::NonZeroU64;
-
-use super::CongestionControl;
+use super::{AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Phase};
+use crate::time::Instant;
 
 /// RFC 5681 and RFC 6582.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +11,9 @@ pub(crate) struct NewReno {
     ssthresh: u32,
     /// Octets acknowledged since the window last grew in congestion avoidance (byte counting).
     acked: u32,
+    /// `cwnd` and `ssthresh` before the last congestion event.
+    prior: (u32, u32),
 }
-
-/// No window grows beyond; keeps all sums within 32 bits. covers: BUG-21
-const MAX_CWND: u32 = 1 << 30;
 
 impl NewReno {
     pub(crate) fn new(initial_window: u32) -> Self {
@@ -24,70 +22,72 @@ impl NewReno {
             cwnd: initial_window,
             ssthresh: u32::MAX,
             acked: 0,
+            prior: (0, 0),
         }
     }
 
-    fn halve(flight_size: u32, mss: u32) -> u32 {
-        (flight_size / 2).max(2 * mss)
+    fn grow(&mut self, ack: &AckSample) {
+        let mut acked = ack.acked;
+        if self.cwnd < self.ssthresh {
+            // covers: 5681-7
+            let step = acked.min(2 * ack.mss).min(self.ssthresh - self.cwnd);
+            self.cwnd += step;
+            acked -= step;
+        }
+        if self.cwnd >= self.ssthresh {
+            self.acked = self.acked.saturating_add(acked);
+            if self.acked >= self.cwnd {
+                self.acked -= self.cwnd;
+                self.cwnd += ack.mss;
+            }
+        }
+        self.cwnd = self.cwnd.min(MAX_CWND);
     }
 }
 
 impl CongestionControl for NewReno {
+    fn name(&self) -> &'static str {
+        "newreno"
+    }
+
     /// covers: 5681-2, 5681-7, 5681-8, 2525-6, BUG-20
-    fn on_ack(&mut self, acked: u32, mss: u32, limited: bool) {
-        if !limited || self.cwnd >= MAX_CWND {
-            return;
-        }
-        if self.cwnd < self.ssthresh {
-            self.cwnd += acked.min(mss);
-            return;
-        }
-        self.acked = self.acked.saturating_add(acked);
-        if self.acked >= self.cwnd {
-            self.acked -= self.cwnd;
-            self.cwnd += mss;
+    fn on_ack(&mut self, ack: &AckSample) {
+        let grows = !matches!(ack.phase, Phase::Recovery | Phase::Cwr);
+        if grows && ack.cwnd_limited && ack.acked > 0 {
+            self.grow(ack);
         }
     }
 
-    /// covers: 5681-13, 5681-17, 5681-18
-    fn on_loss(&mut self, flight_size: u32, mss: u32) {
-        self.ssthresh = Self::halve(flight_size, mss);
-        self.cwnd = self.ssthresh;
+    /// covers: 5681-10, 5681-11, 5681-12, 5681-13, 5681-17
+    fn on_congestion(&mut self, event: &CongestionEvent) {
+        if event.kind != CongestionKind::RepeatedTimeout {
+            self.prior = (self.cwnd, self.ssthresh);
+            self.ssthresh = (event.flight_size / 2).max(2 * event.mss);
+        }
+        self.cwnd = match event.kind {
+            CongestionKind::Timeout | CongestionKind::RepeatedTimeout => event.mss,
+            _ => self.ssthresh,
+        };
         self.acked = 0;
     }
 
-    fn inflate(&mut self, octets: u32) {
-        self.cwnd = (self.cwnd + octets).min(MAX_CWND);
-    }
-
-    /// covers: 6582-5
-    fn deflate(&mut self, acked: u32, mss: u32) {
-        self.cwnd = self.cwnd.saturating_sub(acked);
-        if acked >= mss {
-            self.cwnd += mss;
-        }
-        self.cwnd = self.cwnd.max(mss);
-    }
-
     /// covers: 6582-4
-    fn on_recovered(&mut self, flight_size: u32, mss: u32) {
-        self.cwnd = self.ssthresh.min(flight_size.max(mss) + mss);
+    fn on_recovered(&mut self, flight_size: u32, mss: u32, sacked: bool) {
+        if !sacked {
+            self.cwnd = self.ssthresh.min(flight_size.max(mss) + mss);
+        }
     }
 
-    /// covers: 5681-10, 5681-12
-    fn on_timeout(&mut self, flight_size: u32, mss: u32) {
-        self.ssthresh = Self::halve(flight_size, mss);
-        self.on_repeated_timeout(mss);
-    }
-
-    fn on_repeated_timeout(&mut self, mss: u32) {
-        self.cwnd = mss;
+    fn on_undo(&mut self, _now: Instant) {
+        let (cwnd, ssthresh) = self.prior;
+        self.cwnd = self.cwnd.max(cwnd);
+        self.ssthresh = self.ssthresh.max(ssthresh);
         self.acked = 0;
     }
 
     /// covers: 5681-20
-    fn on_idle_restart(&mut self, initial: u32) {
-        self.cwnd = self.cwnd.min(initial);
+    fn on_idle_restart(&mut self, _now: Instant, restart: u32) {
+        self.cwnd = self.cwnd.min(restart);
     }
 
     /// covers: 5681-27
@@ -104,9 +104,5 @@ impl CongestionControl for NewReno {
 
     fn ssthresh(&self) -> u32 {
         self.ssthresh
-    }
-
-    fn pacing_rate(&self) -> Option<NonZeroU64> {
-        None
     }
 }

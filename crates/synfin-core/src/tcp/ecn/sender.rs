@@ -3,8 +3,9 @@
 use synfin_wire::{Flags, SeqNum};
 
 use super::{Accurate, Feedback, ace_of, trace};
+use crate::tcp::congestion::Phase;
 use crate::tcp::connection::{Connection, Context};
-use crate::tcp::recovery;
+use crate::tcp::recovery::phases;
 use crate::tcp::segment::Seg;
 use crate::trace::EcnEvent;
 
@@ -60,13 +61,14 @@ pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Be
     };
     if let Some(octets) = marked {
         cx.counters.ecn_echo_received += 1;
-        reduce(c, cx, octets);
+        reduce(c, cx, before, octets);
     }
 }
 
 /// The retransmission timer fired: its reduction is that of this window of data. covers: 3168-6
 pub(crate) fn on_timeout(c: &mut Connection) {
-    if speaks(c) && c.snd.una != c.snd.nxt && !c.syn_unacked() {
+    let phase = c.active.as_ref().map(|active| active.recovery.phase);
+    if speaks(c) && phase == Some(Phase::Loss) && !c.syn_unacked() {
         note_reduction(c);
     }
 }
@@ -94,15 +96,18 @@ fn classic(c: &Connection, seg: &Seg) -> Option<u32> {
 }
 
 /// At most once for a window of data. covers: 3168-6, ATT-51
-fn reduce(c: &mut Connection, cx: &mut Context, ce_octets: u32) {
+fn reduce(c: &mut Connection, cx: &mut Context, before: Before, ce_octets: u32) {
     if c.cold.ecn.recover.is_some() {
         return;
     }
-    let smallest = c.cold.congestion.cwnd() <= u32::from(c.eff_snd_mss);
+    // Half of less than two segments is less than one.
+    let smallest = c.cold.congestion.cwnd() < 2 * u32::from(c.eff_snd_mss);
     if smallest {
         hold(c, cx);
     } else {
-        recovery::on_ecn_echo(c, cx, ce_octets);
+        // Also what this acknowledgement took off was on its way: one may stand for many.
+        let flight_size = before.una.distance_to(c.snd.nxt);
+        phases::enter_cwr(c, cx, flight_size.min(c.cold.congestion.cwnd()));
     }
     note_reduction(c);
     if smallest {

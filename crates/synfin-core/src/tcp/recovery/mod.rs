@@ -1,28 +1,83 @@
-//! What is lost: the retransmission timer (RFC 6298) and NewReno's fast retransmit and fast
-//! recovery (RFC 5681, RFC 6582).
+//! What is lost, and what follows from it.
 //!
-//! Says which segments are to be sent again; how much may be in flight is the business of
-//! [`congestion`](super::congestion).
+//! | module | what | by |
+//! |---|---|---|
+//! | `scoreboard` | what acknowledgements tell about each segment | RFC 2018, RFC 2883 |
+//! | `rack` | losses told by time | RFC 8985 section 6 |
+//! | `tlp` | a probe for a lost tail | RFC 8985 section 7 |
+//! | `sack` | losses told by counting, where RACK is off | RFC 6675 |
+//! | `newreno` | the same without SACK | RFC 5681, RFC 6582 |
+//! | `rto` | the retransmission timer | RFC 6298 |
+//! | `frto`, `undo` | whether a recovery was needless | RFC 5682, RFC 3522, RFC 3708 |
+//! | `prr` | how much may leave during recovery | RFC 9937 |
+//! | `delivery` | how fast the network delivers | draft-ietf-ccwg-bbr |
+//!
+//! This module is the course of recovery: which phase follows which. How large the window is
+//! outside of recovery is the business of [`congestion`](super::congestion).
 
+pub(crate) mod delivery;
+mod frto;
 pub(crate) mod newreno;
+pub(crate) mod phases;
+mod prr;
+pub(crate) mod rack;
 pub(crate) mod rto;
+mod sack;
+pub(crate) mod scoreboard;
+pub(crate) mod tlp;
+pub(crate) mod undo;
 
 use synfin_wire::SeqNum;
 
-use crate::tcp::connection::{Connection, Context};
+pub(crate) use frto::Frto;
+pub(crate) use phases::on_newly_lost;
+
+use crate::tcp::congestion::Phase;
 use crate::time::Instant;
 
+/// What the one retransmission deadline of a connection stands for; RFC 8985 section 7.5 lets
+/// them share it. covers: 8985-16
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum RetransmitTimer {
+    /// RFC 6298.
+    #[default]
+    Rto,
+    /// Tail loss probe.
+    Probe,
+    /// RACK's reordering window.
+    Reordering,
+}
+
 /// State of loss recovery; all zero while nothing is outstanding.
-#[derive(Clone, Copy, Debug, Default)]
+// tidy: allow(struct-fields): what the modules of recovery keep, one line each
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Recovery {
+    pub(crate) phase: Phase,
     /// Duplicate acknowledgements in a row.
     pub(crate) dup_acks: u32,
-    /// Fast recovery lasts until this is acknowledged (`recover` of RFC 6582).
+    /// Recovery lasts until this is acknowledged (`recover` of RFC 6582, `RecoveryPoint`).
     pub(crate) recovery_point: Option<SeqNum>,
-    /// In fast recovery (as opposed to recovering from a timeout).
-    pub(crate) fast: bool,
     /// The first partial acknowledgement of this recovery was seen (6582-6).
     pub(crate) partial_seen: bool,
+    /// The congestion window that holds instead of the controller's: PRR's, or NewReno's
+    /// inflated one.
+    pub(crate) window: Option<u32>,
+    /// The first lost segment goes out whatever the window says.
+    pub(crate) force_first: bool,
+    pub(crate) prr: prr::Prr,
+    pub(crate) rack: rack::Rack,
+    pub(crate) tlp: tlp::Tlp,
+    pub(crate) undo: undo::Undo,
+    pub(crate) frto: Frto,
+    pub(crate) delivery: delivery::Delivery,
+    /// The window was full when `snd.nxt` stood here.
+    pub(crate) limited_until: Option<SeqNum>,
+    /// What `deadlines.retransmit` stands for.
+    pub(crate) timer: RetransmitTimer,
+    /// When the retransmission timer proper would fire, whatever stands in its place.
+    pub(crate) rto_at: Option<Instant>,
+    /// Segments leave not before this.
+    pub(crate) pace_at: Option<Instant>,
     /// Timeouts of the segment at the left edge without progress.
     pub(crate) timeouts: u8,
     /// Window probes since the window closed.
@@ -40,16 +95,9 @@ impl Recovery {
     pub(crate) fn is_idle(&self) -> bool {
         self.recovery_point.is_none() && self.timeouts == 0 && self.progress_at.is_none()
     }
-}
 
-/// The peer reports marks of the network: the window is halved, never raised, and nothing is sent
-/// again. Called at most once for a window of data. covers: 3168-6
-pub(crate) fn on_ecn_echo(c: &mut Connection, _cx: &mut Context, _ce_octets: u32) {
-    let mss = u32::from(c.eff_snd_mss);
-    let cwnd = c.cold.congestion.cwnd();
-    if cwnd >= 2 * mss {
-        c.cold.congestion.on_loss(cwnd, mss);
-    } else {
-        c.cold.congestion.on_repeated_timeout(mss);
+    /// PRR or NewReno steers the window.
+    pub(crate) fn is_reducing(&self) -> bool {
+        matches!(self.phase, Phase::Recovery | Phase::Cwr)
     }
 }

@@ -1,9 +1,15 @@
 //! The retransmission timer (RFC 6298 section 5, RFC 9293 section 3.8.3).
 
+use core::time::Duration;
+
 use crate::config::UserTimeout;
 use crate::event::CloseReason;
 use crate::state::{Cause, State};
+use crate::tcp::congestion::{CongestionEvent, CongestionKind, Phase};
 use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::recovery::phases::tell_lost;
+use crate::tcp::recovery::undo::Undo;
+use crate::tcp::recovery::{Frto, RetransmitTimer, rack, tlp};
 use crate::trace::{LossSign, RecoveryEvent, TimerKind, TraceEvent};
 
 /// Starts the timer if something is unacknowledged and it is not running, stops it if nothing
@@ -15,13 +21,30 @@ pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
         UserTimeout::ByRetries | UserTimeout::Never => None,
     };
     let waits = c.unsent() > 0 || c.fin_waits();
+    let probe_at = tlp::may_schedule(c, cx).then(|| cx.now + tlp::timeout(c));
     let Some(active) = &mut c.active else { return };
     let outstanding = !active.send.sent.is_empty();
     let was = active.deadlines.retransmit;
+    let mut timer = kind_of(active.recovery.timer);
     if !outstanding || active.recovery.probe_octet {
         active.deadlines.retransmit = None;
+        active.recovery.timer = RetransmitTimer::Rto;
+        active.recovery.rto_at = None;
+        active.recovery.tlp.due = false;
     } else if was.is_none() {
-        active.deadlines.retransmit = Some(cx.now + rto);
+        let rto_at = *active.recovery.rto_at.get_or_insert(cx.now + rto);
+        let at = match probe_at {
+            Some(at) => {
+                active.recovery.timer = RetransmitTimer::Probe;
+                at.min(rto_at)
+            }
+            None => {
+                active.recovery.timer = RetransmitTimer::Rto;
+                rto_at.max(cx.now + SOON)
+            }
+        };
+        timer = kind_of(active.recovery.timer);
+        active.deadlines.retransmit = Some(at);
     }
     let is = active.deadlines.retransmit;
     // covers: 9293-MUST-21, 9293-U12
@@ -33,22 +56,56 @@ pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
     }
     let limit = user_timeout.filter(|_| c.state != State::SynSent);
     active.deadlines.user_timeout = active.recovery.progress_at.zip(limit).map(|(at, d)| at + d);
-    c.trace_timer(cx, TimerKind::Retransmit, was, is);
+    c.trace_timer(cx, timer, was, is);
+}
+
+/// A deadline that has passed while another one stood in its place fires no earlier than this.
+const SOON: Duration = Duration::from_millis(1);
+
+fn kind_of(timer: RetransmitTimer) -> TimerKind {
+    match timer {
+        RetransmitTimer::Rto => TimerKind::Retransmit,
+        RetransmitTimer::Probe => TimerKind::LossProbe,
+        RetransmitTimer::Reordering => TimerKind::Reordering,
+    }
+}
+
+/// New text left: a probe for its loss is due so much later. covers: 8985-10
+pub(crate) fn on_text_sent(c: &mut Connection, cx: &mut Context) {
+    let probes = tlp::may_schedule(c, cx);
+    if let Some(active) = &mut c.active {
+        if probes && active.recovery.timer != RetransmitTimer::Reordering {
+            active.deadlines.retransmit = None;
+        }
+    }
+    rearm(c, cx);
 }
 
 /// `snd.una` moved: the timer starts anew. covers: 6298-11
 pub(crate) fn restart(c: &mut Connection, cx: &mut Context) {
     if let Some(active) = &mut c.active {
         active.deadlines.retransmit = None;
+        active.recovery.timer = RetransmitTimer::Rto;
+        active.recovery.rto_at = None;
         active.recovery.progress_at = None;
         active.recovery.timeouts = 0;
     }
     rearm(c, cx);
 }
 
+/// The deadline passed, whatever it stood for.
+pub(crate) fn on_deadline(c: &mut Connection, cx: &mut Context) {
+    let Some(active) = &c.active else { return };
+    match active.recovery.timer {
+        RetransmitTimer::Rto => on_expiry(c, cx),
+        RetransmitTimer::Probe => tlp::on_expiry(c, cx),
+        RetransmitTimer::Reordering => rack::on_expiry(c, cx),
+    }
+}
+
 /// The timer fired: the earliest segment is sent again, everything unreported counts as lost, and
 /// slow start begins from one segment. covers: 6298-13, 6298-14, 5681-10, 5681-12, 2525-2, -14
-pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
+fn on_expiry(c: &mut Connection, cx: &mut Context) {
     let Some(attempt) = count_attempt(c) else {
         return;
     };
@@ -80,6 +137,7 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
 fn count_attempt(c: &mut Connection) -> Option<u8> {
     let active = c.active.as_mut()?;
     active.deadlines.retransmit = None;
+    active.recovery.rto_at = None;
     active.send.sent.front()?;
     active.recovery.timeouts = active.recovery.timeouts.saturating_add(1);
     Some(active.recovery.timeouts)
@@ -89,24 +147,67 @@ fn resend_syn(c: &mut Connection) {
     c.marks.set(Marks::SEND_SYN.or(Marks::SYN_LOST));
 }
 
-/// covers: 5681-11 (a repeated timeout keeps ssthresh), 6582-7
+/// covers: 5681-11 (a repeated timeout keeps ssthresh), 6582-7, 6675-7
 fn enter_loss(c: &mut Connection, cx: &mut Context, attempt: u8) {
-    let nxt = c.snd.nxt;
-    let flight_size = c.snd.una.distance_to(nxt);
-    let mss = u32::from(c.eff_snd_mss);
+    let (una, nxt) = (c.snd.una, c.snd.nxt);
+    let flight_size = una.distance_to(nxt);
+    mark_timed_out(c, cx);
     let Some(active) = &mut c.active else { return };
-    active.send.mark_all_lost(LossSign::Rto);
-    active.recovery.dup_acks = 0;
-    active.recovery.fast = false;
-    active.recovery.recovery_point = Some(nxt);
-    if attempt == 1 {
-        c.cold.congestion.on_timeout(flight_size, mss);
+    let recovery = &mut active.recovery;
+    let first = recovery.phase != Phase::Loss;
+    recovery.dup_acks = 0;
+    recovery.phase = Phase::Loss;
+    recovery.window = None;
+    recovery.recovery_point = Some(nxt);
+    recovery.force_first = true;
+    recovery.tlp.forget();
+    recovery.frto = if cx.config.tcp.recovery.frto && first {
+        Frto::Begun
     } else {
-        c.cold.congestion.on_repeated_timeout(mss);
+        Frto::Off
+    };
+    if first {
+        recovery.undo = Undo::begin(una);
     }
+    let kind = if attempt == 1 {
+        CongestionKind::Timeout
+    } else {
+        CongestionKind::RepeatedTimeout
+    };
+    c.cold.congestion.on_congestion(&CongestionEvent {
+        now: cx.now,
+        kind,
+        flight_size,
+        mss: u32::from(c.eff_snd_mss),
+    });
     if cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Recovery(RecoveryEvent::Timeout));
         c.trace_congestion(cx);
+    }
+}
+
+/// The first segment is lost, and what is not reported and not recent. A first segment that is
+/// reported all the same shows that the peer does not keep what it reports.
+/// covers: 8985-9, 2018-9, DEC-11, 6675-8
+fn mark_timed_out(c: &mut Connection, cx: &mut Context) {
+    let Some(active) = &mut c.active else { return };
+    if active.send.sent.front().is_some_and(|first| first.sacked) {
+        cx.counters.sack_reneging += 1;
+        active.send.forget_sacks();
+    }
+    let rack = cx.config.tcp.recovery.rack && c.marks.has(Marks::SACK);
+    let count = c.active.as_ref().map_or(0, |active| active.send.sent.len());
+    for place in 0..count {
+        let Some(segment) = c.active.as_ref().map(|active| active.send.sent[place]) else {
+            return;
+        };
+        let spared = place > 0 && rack && rack::is_recent(c, cx.now, &segment);
+        if spared || !segment.is_in_flight() {
+            continue;
+        }
+        let left = c.active().send.mark_lost(place, LossSign::Rto);
+        c.cold.stats.octets_lost += u64::from(left);
+        tell_lost(&mut c.cold.congestion, &c.cold.stats, cx.now, &segment);
     }
 }
 

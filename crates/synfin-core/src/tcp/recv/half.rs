@@ -56,7 +56,6 @@ impl RecvHalf {
         self.out_of_order.discard(pool);
         self.dup_acks_owed = 0;
         self.dsacks = VecDeque::new();
-        self.up = None;
     }
 }
 

@@ -3,7 +3,10 @@
 
 pub(crate) mod delayed_ack;
 pub(crate) mod half;
+mod ranges;
 pub(crate) mod reassembly;
 pub(crate) mod text;
 pub(crate) mod timestamps;
+pub(crate) mod tuning;
+pub(crate) mod urgent;
 pub(crate) mod window;

@@ -4,11 +4,13 @@
 //! Invariants: pieces are sorted, disjoint and not empty; what was accepted first stays (a peer
 //! that sends other octets for the same numbers changes nothing).
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use synfin_wire::{SackBlock, SackBlocks, SeqNum};
+use synfin_wire::{SackBlocks, SeqNum};
 
 use crate::buffer::{Chunk, Pool};
+use crate::tcp::recv::ranges::Ranges;
 
 /// A text in its place.
 #[derive(Debug)]
@@ -26,11 +28,14 @@ impl Piece {
 /// Text above a gap, and where a FIN stands if one has come.
 #[derive(Debug, Default)]
 pub(crate) struct Reassembly {
-    pieces: Vec<Piece>,
+    pieces: VecDeque<Piece>,
+    ranges: Ranges,
     fin: Option<SeqNum>,
     /// Where the latest segments were put, newest first: the order of SACK blocks.
     recent: Vec<SeqNum>,
     bytes: usize,
+    /// Octets of the chunks.
+    cost: usize,
 }
 
 /// What became of a segment.
@@ -106,6 +111,7 @@ impl Reassembly {
                 None => inserted.refused = true,
             }
         }
+        pool.keep(&mut chunk);
         chunk.truncate(seq.distance_to(*right) as usize);
         chunk.trim_front(seq.distance_to(*left) as usize);
         if chunk.len() * WASTE < chunk.capacity() {
@@ -119,6 +125,8 @@ impl Reassembly {
     fn place(&mut self, seq: SeqNum, chunk: Chunk, inserted: &mut Inserted) {
         inserted.new_bytes += chunk.len();
         self.bytes += chunk.len();
+        self.cost += chunk.capacity();
+        self.ranges.add(seq, seq + chunk.len() as u32);
         let at = self.pieces.partition_point(|piece| piece.seq.before(seq));
         self.pieces.insert(at, Piece { seq, chunk });
     }
@@ -140,13 +148,12 @@ impl Reassembly {
 
     /// The next text in order, cut against what came meanwhile; call it until `None`.
     pub(crate) fn pop_ready(&mut self, rcv_nxt: SeqNum, pool: &mut Pool) -> Option<Chunk> {
-        while let Some(first) = self.pieces.first() {
-            if first.seq.after(rcv_nxt) {
-                return None;
-            }
-            let mut piece = self.pieces.remove(0);
-            self.bytes -= piece.chunk.len();
-            self.forget_when_empty();
+        while self
+            .pieces
+            .front()
+            .is_some_and(|piece| piece.seq.at_or_before(rcv_nxt))
+        {
+            let mut piece = self.take_piece(0)?;
             let end = piece.end();
             if end.at_or_before(rcv_nxt) {
                 pool.free(piece.chunk);
@@ -160,11 +167,17 @@ impl Reassembly {
         None
     }
 
-    fn forget_when_empty(&mut self) {
+    fn take_piece(&mut self, at: usize) -> Option<Piece> {
+        let piece = self.pieces.remove(at)?;
+        self.bytes -= piece.chunk.len();
+        self.cost -= piece.chunk.capacity();
+        self.ranges.cut(piece.seq, piece.end());
         if self.pieces.is_empty() {
-            self.pieces = Vec::new();
+            self.pieces = VecDeque::new();
+            self.ranges = Ranges::default();
             self.recent = Vec::new();
         }
+        Some(piece)
     }
 
     /// Up to `max` blocks: the one with the newest segment first, then those reported before.
@@ -175,7 +188,7 @@ impl Reassembly {
             if blocks.len() >= max {
                 break;
             }
-            let Some(block) = self.block_around(*seq) else {
+            let Some(block) = self.ranges.around(*seq) else {
                 continue;
             };
             if !blocks.iter().any(|known| known == block) {
@@ -185,34 +198,31 @@ impl Reassembly {
         blocks
     }
 
-    /// The run of adjacent pieces that contains `seq`.
-    fn block_around(&self, seq: SeqNum) -> Option<SackBlock> {
-        let at = self
-            .pieces
-            .partition_point(|piece| piece.end().at_or_before(seq));
-        let piece = self
-            .pieces
-            .get(at)
-            .filter(|piece| piece.seq.at_or_before(seq))?;
-        let (mut left, mut right) = (piece.seq, piece.end());
-        for before in self.pieces[..at].iter().rev() {
-            if before.end() != left {
-                break;
-            }
-            left = before.seq;
-        }
-        for after in &self.pieces[at + 1..] {
-            if after.seq != right {
-                break;
-            }
-            right = after.end();
-        }
-        SackBlock::new(left, right)
+    /// Drops the piece that is farthest from `RCV.NXT`, but for the range of the newest segment:
+    /// the block that is reported first must stay true. covers: 2018-10
+    pub(crate) fn prune_farthest(&mut self, pool: &mut Pool) -> bool {
+        let newest = self.sack_blocks(1).iter().next();
+        let of_newest = |piece: &Piece| {
+            newest.is_some_and(|b| piece.seq.at_or_after(b.left) && piece.seq.before(b.right))
+        };
+        let at = self.pieces.iter().rposition(|piece| !of_newest(piece));
+        at.is_some_and(|at| self.drop_piece(at, pool))
+    }
+
+    /// Drops the last piece if it begins at `seq` or beyond.
+    pub(crate) fn prune_from(&mut self, seq: SeqNum, pool: &mut Pool) -> bool {
+        let far = self.pieces.back().is_some_and(|p| p.seq.at_or_after(seq));
+        far && self.drop_piece(self.pieces.len() - 1, pool)
+    }
+
+    fn drop_piece(&mut self, at: usize, pool: &mut Pool) -> bool {
+        let piece = self.take_piece(at);
+        piece.map(|piece| pool.free(piece.chunk)).is_some()
     }
 
     /// Whether some text that is kept begins before `seq`.
     pub(crate) fn begins_before(&self, seq: SeqNum) -> bool {
-        self.pieces.first().is_some_and(|p| p.seq.before(seq))
+        self.pieces.front().is_some_and(|p| p.seq.before(seq))
     }
 
     /// Nothing is kept, not even a FIN.
@@ -225,9 +235,38 @@ impl Reassembly {
         self.bytes
     }
 
-    /// Pieces kept: what the limit counts.
+    /// Octets of the chunks that hold them.
+    pub(crate) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// Ranges kept: one less than there are gaps.
     pub(crate) fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Pieces kept, of which a range has one or more.
+    pub(crate) fn pieces(&self) -> usize {
         self.pieces.len()
+    }
+
+    /// Panics when an invariant is broken.
+    pub(crate) fn check(&self) {
+        let (mut bytes, mut cost) = (0, 0);
+        let mut ranges = Ranges::default();
+        let mut last: Option<SeqNum> = None;
+        for piece in &self.pieces {
+            assert!(
+                last.is_none_or(|end| end.at_or_before(piece.seq)),
+                "INV-5: pieces above a gap overlap"
+            );
+            last = Some(piece.end());
+            bytes += piece.chunk.len();
+            cost += piece.chunk.capacity();
+            ranges.add(piece.seq, piece.end());
+        }
+        assert_eq!((bytes, cost), (self.bytes, self.cost), "INV-10: octets");
+        assert_eq!(ranges, self.ranges, "INV-5: ranges are not the pieces'");
     }
 
     /// Drops everything.
@@ -303,6 +342,45 @@ mod tests {
         assert_eq!(pool.in_use(), 0);
     }
 
+    /// covers: 2018-10
+    #[test]
+    fn pruning_begins_far_away_and_spares_the_newest_range() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 20));
+        for at in [100, 200, 210, 300, 220] {
+            insert(&mut r, &mut pool, at, &[1; 10]);
+        }
+        assert_eq!(r.ranges(), 3);
+        assert!(r.prune_farthest(&mut pool));
+        r.check();
+        assert_eq!(blocks(&r, 4), [(200, 230), (100, 110)]);
+        assert!(r.prune_farthest(&mut pool));
+        assert!(!r.prune_farthest(&mut pool), "what is left is the newest");
+        assert_eq!(blocks(&r, 4), [(200, 230)]);
+        assert!(r.prune_from(SeqNum::new(220), &mut pool));
+        assert!(!r.prune_from(SeqNum::new(220), &mut pool));
+        r.check();
+        assert_eq!(blocks(&r, 4), [(200, 220)]);
+        r.discard(&mut pool);
+        assert_eq!(pool.in_use(), 0);
+    }
+
+    /// A part is cut out of the middle of a range and put back.
+    #[test]
+    fn ranges_part_and_join() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 20));
+        for at in [10, 20, 30] {
+            insert(&mut r, &mut pool, at, &[1; 10]);
+        }
+        assert_eq!(r.ranges(), 1);
+        assert!(r.drop_piece(1, &mut pool));
+        r.check();
+        assert_eq!(blocks(&r, 4), [(30, 40), (10, 20)]);
+        insert(&mut r, &mut pool, 20, &[1; 10]);
+        r.check();
+        assert_eq!(blocks(&r, 4), [(10, 40)]);
+        r.discard(&mut pool);
+    }
+
     proptest! {
         #[test]
         fn equals_a_map_of_octets(
@@ -323,6 +401,7 @@ mod tests {
                 }
                 prop_assert_eq!(inserted.new_bytes, new);
                 prop_assert_eq!(inserted.duplicate.is_some(), new < len);
+                r.check();
                 let first = r.sack_blocks(1).as_slice()[0];
                 prop_assert!(first.left.at_or_before(nxt + at));
                 prop_assert!(first.right.at_or_after(nxt + at + len as u32));

@@ -2,10 +2,10 @@
 
 use synfin_wire::{SackBlock, SeqNum};
 
-use crate::buffer::{Chunk, Pressure};
+use crate::buffer::Chunk;
 use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
-use crate::tcp::recv::delayed_ack;
+use crate::tcp::recv::{delayed_ack, tuning, urgent};
 use crate::tcp::segment::Arrival;
 use crate::trace::AckReason;
 
@@ -18,17 +18,54 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
     };
     if c.marks.has(Marks::READ_SHUTDOWN) {
         discard(c, cx, seq, text);
-    } else if cx.pool.pressure() == Pressure::Hard {
+    } else if !make_room(c, cx, seq, &text) {
         // The edge that was promised stays; the peer will send it again.
         cx.pool.free(text);
         cx.drop(c.cold.flow, DropReason::NoMemory);
         arrival.seg.flags = arrival.seg.flags.without(synfin_wire::Flags::FIN);
         c.active().recv.owe_dup_ack(None);
     } else if seq == c.rcv.nxt {
+        tuning::on_text(c, cx, &arrival.seg);
         append(c, cx, text);
     } else {
         keep_out_of_order(c, cx, seq, text);
     }
+}
+
+/// Tells whether the pool has room for a text, which this connection's own text above a gap makes
+/// if need be, farthest first: without text at `RCV.NXT` nothing else there will ever be read.
+/// covers: 2018-10
+fn make_room(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: &Chunk) -> bool {
+    if cx.pool.fits_above_gap(text) {
+        return true;
+    }
+    cx.counters.prune_called += 1;
+    let in_order = seq == c.rcv.nxt;
+    let end = seq + text.len() as u32;
+    let above_gap = &mut c.active().recv.out_of_order;
+    while !cx.pool.fits_above_gap(text) {
+        let pruned = if in_order {
+            above_gap.prune_farthest(&mut cx.pool)
+        } else {
+            above_gap.prune_from(end, &mut cx.pool)
+        };
+        if !pruned {
+            break;
+        }
+        cx.counters.ofo_pruned += 1;
+    }
+    if !in_order {
+        let fits = cx.pool.fits_above_gap(text);
+        cx.counters.ofo_drop += u64::from(!fits);
+        return fits;
+    }
+    while !cx.pool.fits(text) && above_gap.prune_from(seq, &mut cx.pool) {
+        cx.counters.ofo_pruned += 1;
+    }
+    let fits = cx.pool.fits(text);
+    cx.counters.rcv_pruned += u64::from(!fits);
+    cx.counters.rcvq_drop += u64::from(!fits);
+    fits
 }
 
 /// covers: ST-424 (after shutdown of reading text is acknowledged and thrown away)
@@ -77,15 +114,14 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
 /// covers: 5681-22, 5681-24, 9293-MAY-13, 2883-3
 fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     let nxt = c.rcv.nxt;
-    let limit = cx.config.limits.out_of_order_ranges;
     let flow = c.cold.flow;
-    let recv = &mut c.active().recv;
-    if recv.out_of_order.ranges() >= usize::from(limit) {
+    if is_fragmented(c, cx) {
         cx.pool.free(text);
-        recv.owe_dup_ack(None);
+        c.active().recv.owe_dup_ack(None);
         cx.drop(flow, DropReason::ReassemblyLimit);
         return;
     }
+    let recv = &mut c.active().recv;
     let inserted = recv.out_of_order.insert(nxt, seq, text, &mut cx.pool);
     let dsack = inserted
         .duplicate
@@ -97,6 +133,16 @@ fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Ch
         cx.drop(flow, DropReason::NoMemory);
     }
     c.cold.ack_reason = AckReason::OutOfOrder;
+}
+
+/// Text above a gap is bounded by itself: in ranges, in pieces, and in octets of memory, which may
+/// be as many times its own octets as a chunk that is not copied is larger than its text.
+/// covers: INV-10
+fn is_fragmented(c: &mut Connection, cx: &Context) -> bool {
+    let ranges = usize::from(cx.config.limits.out_of_order_ranges);
+    let memory = 4 * tuning::limit(c, cx) as usize;
+    let above_gap = &c.active().recv.out_of_order;
+    above_gap.ranges() >= ranges || above_gap.pieces() >= 8 * ranges || above_gap.cost() >= memory
 }
 
 /// The eighth check: a FIN counts when all text before it is there.
@@ -135,6 +181,7 @@ fn accept_fin(c: &mut Connection, cx: &mut Context) {
     if let Some(active) = &mut c.active {
         active.recv.discard_out_of_order(&mut cx.pool);
     }
+    urgent::on_last_text(c);
     c.ack_now(AckReason::Fin);
     c.raise_readable();
     c.raise(Events::PEER_FINISHED);

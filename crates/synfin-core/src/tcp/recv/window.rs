@@ -1,15 +1,22 @@
 //! The window we offer (RFC 9293 section 3.8.6.2.2, RFC 7323 section 2.3): its right edge moves
 //! right in steps worth a segment, and never left.
 
+use crate::buffer::Pressure;
+use crate::config::{SocketOptions, StackConfig};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
+use crate::tcp::recv::tuning;
+use crate::trace::{ReceiveLimit, TraceEvent};
 
 /// The largest receive buffer whose window a connection's shift must be able to tell; it gives
 /// the shift of 8 that is usual today.
 pub(crate) const SCALED_FOR: u32 = 15 * 1024 * 1024;
 
-/// The shift we offer for a receive buffer. covers: C-12
-pub(crate) fn shift_for(recv_buffer: u32) -> Shift {
-    let largest = recv_buffer.max(SCALED_FOR);
+/// Steps that are offered while memory is short: enough for fast retransmission.
+const STEPS_UNDER_PRESSURE: u32 = 4;
+
+/// The shift we offer for the largest receive buffer. covers: C-12
+pub(crate) fn shift_for(options: &SocketOptions, config: &StackConfig) -> Shift {
+    let largest = tuning::largest(options, config).max(SCALED_FOR);
     let mut shift = 0;
     while shift < 14 && (largest >> shift) > u32::from(u16::MAX) {
         shift += 1;
@@ -23,27 +30,36 @@ fn free(c: &Connection, cx: &Context) -> u32 {
         .active
         .as_ref()
         .map_or(0, |active| active.recv.queue.len() as u32);
-    c.options(&cx.config).recv_buffer.saturating_sub(unread)
+    tuning::limit(c, cx).saturating_sub(unread)
+}
+
+/// What of it is offered: a few segments while memory is short.
+fn offer(c: &Connection, cx: &Context) -> u32 {
+    let free = free(c, cx);
+    if cx.pool.pressure() > Pressure::None {
+        free.min(STEPS_UNDER_PRESSURE * step(c, cx))
+    } else {
+        free
+    }
 }
 
 /// The step in which the window grows. covers: 9293-MUST-39
 fn step(c: &Connection, cx: &Context) -> u32 {
-    u32::from(c.cold.own_mss).min(c.options(&cx.config).recv_buffer / 2)
+    u32::from(c.cold.own_mss).min(tuning::limit(c, cx) / 2)
 }
 
 /// Moves the edge as far as silly-window avoidance lets it, and tells the window field.
 /// covers: 9293-SHLD-14, 7323-3, 7323-4, 7323-6, 9293-U7
-pub(crate) fn advertise(c: &mut Connection, cx: &Context, syn: bool) -> u16 {
-    let free = free(c, cx);
+pub(crate) fn advertise(c: &mut Connection, cx: &mut Context, syn: bool) -> u16 {
     if syn {
-        let field = free.min(u32::from(u16::MAX));
+        let field = free(c, cx).min(u32::from(u16::MAX));
         let edge = c.rcv.nxt + field;
         c.rcv.edge = c.rcv.edge.max(edge);
         return field as u16;
     }
     let shift = c.shifts.rcv();
     let unit = 1u32 << shift.get();
-    let most = free.min(u32::from(u16::MAX) << shift.get());
+    let most = offer(c, cx).min(u32::from(u16::MAX) << shift.get());
     let mut wnd = c.rcv.wnd();
     if most >= wnd.saturating_add(step(c, cx)) {
         wnd = most / unit * unit;
@@ -53,7 +69,23 @@ pub(crate) fn advertise(c: &mut Connection, cx: &Context, syn: bool) -> u16 {
     let rounded = wnd.next_multiple_of(unit);
     let wnd = if rounded <= most { rounded } else { wnd };
     c.rcv.edge = c.rcv.edge.max(c.rcv.nxt + wnd);
+    note_limit(c, cx, wnd);
     (wnd >> shift.get()).min(u32::from(u16::MAX)) as u16
+}
+
+/// Tells the trace when something begins or ceases to hold the window back.
+fn note_limit(c: &mut Connection, cx: &mut Context, rcv_wnd: u32) {
+    let free = free(c, cx);
+    let by = if free < step(c, cx) {
+        Some(ReceiveLimit::Application)
+    } else if offer(c, cx) < free {
+        Some(ReceiveLimit::Memory)
+    } else {
+        None
+    };
+    if core::mem::replace(&mut c.cold.receive_limit, by) != by && cx.tracer.is_on() {
+        cx.trace(c.cold.flow, TraceEvent::ReceiveLimit { by, rcv_wnd });
+    }
 }
 
 /// The application has read: whether the peer should hear of the room now.
@@ -63,8 +95,8 @@ pub(crate) fn is_update_due(c: &Connection, cx: &Context) -> bool {
         return false;
     }
     let wnd = c.rcv.wnd();
-    let gain = free(c, cx).saturating_sub(wnd);
+    let gain = offer(c, cx).saturating_sub(wnd);
     let step = step(c, cx);
-    let buffer = c.options(&cx.config).recv_buffer;
+    let buffer = tuning::limit(c, cx);
     gain >= step && (wnd < 2 * step || gain >= buffer / 4)
 }

@@ -11,13 +11,15 @@
 //! ```
 //!
 //! Invariants: `sent` is sorted and covers `snd.una .. snd.nxt` without holes; `in_flight` is the
-//! sum of the records that are neither marked lost nor reported by SACK.
+//! sum of the records that are neither marked lost nor reported by SACK; `sacked` counts those
+//! reported. What acknowledgements do to the records stands in `recovery/scoreboard.rs`.
 
 use alloc::collections::VecDeque;
 
 use synfin_wire::SeqNum;
 
 use crate::buffer::{ChunkList, Pool};
+use crate::tcp::recovery::delivery::{Delivery, Departure, Totals};
 use crate::time::Instant;
 use crate::trace::LossSign;
 
@@ -28,27 +30,33 @@ pub(crate) struct SentSegment {
     /// Sequence space it occupies, SYN and FIN included.
     pub(crate) len: u32,
     pub(crate) sent_at: Instant,
+    /// The number of its last transmission.
+    pub(crate) transmission: u32,
     /// How often it was sent.
     pub(crate) copies: u8,
     pub(crate) sacked: bool,
     /// Set when it is to be sent again; says why.
     pub(crate) lost: Option<LossSign>,
+    /// What the connection had delivered when it was last sent.
+    pub(crate) departure: Departure,
 }
 
 impl SentSegment {
     pub(crate) fn end(&self) -> SeqNum {
         self.seq + self.len
     }
+
+    /// Neither delivered nor given up.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        !self.sacked && self.lost.is_none()
+    }
 }
 
-/// What a cumulative acknowledgement took off the record.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Acked {
-    /// When the newest segment that was sent only once, and not reported by SACK before, was sent:
-    /// the one to take a round-trip sample from (Karn, 6298-7).
-    pub(crate) sample_from: Option<Instant>,
-    /// A segment that was sent more than once was among them.
-    pub(crate) retransmitted: bool,
+/// A transmission in the order of time: which record, if it was not sent again since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transmission {
+    pub(crate) seq: SeqNum,
+    pub(crate) number: u32,
 }
 
 /// Storage of the sending half.
@@ -57,8 +65,17 @@ pub(crate) struct SendHalf {
     /// Text from `text_start` on.
     pub(crate) queue: ChunkList,
     pub(crate) sent: VecDeque<SentSegment>,
+    /// The transmissions of what is in `sent` by time, oldest first, for RACK (RFC 8985 section
+    /// 6.2). What is no longer in flight stays until it comes to the front.
+    pub(crate) by_time: VecDeque<Transmission>,
+    /// The number of the next transmission.
+    next_transmission: u32,
     /// Octets of sequence space in flight: sent and neither acknowledged nor marked lost.
     pub(crate) in_flight: u32,
+    /// Number of records reported by SACK.
+    pub(crate) sacked: u32,
+    /// Octets of them.
+    pub(crate) sacked_octets: u32,
     /// Number of records marked lost; no need to look for any when it is 0.
     pub(crate) lost: u32,
     /// Where to look for the next one marked lost; everything before is not.
@@ -76,16 +93,48 @@ impl SendHalf {
     }
 
     /// Notes a segment that is sent for the first time.
-    pub(crate) fn on_sent(&mut self, seq: SeqNum, len: u32, now: Instant) {
+    pub(crate) fn on_sent(&mut self, seq: SeqNum, len: u32, now: Instant, departure: Departure) {
+        let transmission = self.number_transmission(seq);
         self.sent.push_back(SentSegment {
             seq,
             len,
             sent_at: now,
+            transmission,
             copies: 1,
             sacked: false,
             lost: None,
+            departure,
         });
         self.in_flight += len;
+    }
+
+    /// Takes over the SYN,ACK of a half-open entry.
+    pub(crate) fn on_syn_ack_sent(&mut self, iss: SeqNum, sent_at: Instant, copies: u8) {
+        let departure = Delivery::default().depart(sent_at, Totals::default(), 0, 1);
+        self.on_sent(iss, 1, sent_at, departure);
+        if let Some(first) = self.sent.front_mut() {
+            first.copies = copies;
+        }
+    }
+
+    fn number_transmission(&mut self, seq: SeqNum) -> u32 {
+        let number = self.next_transmission;
+        self.next_transmission = number.wrapping_add(1);
+        self.by_time.push_back(Transmission { seq, number });
+        number
+    }
+
+    /// The record that begins at `seq`, by its place.
+    pub(crate) fn place_of(&self, seq: SeqNum) -> Option<usize> {
+        let first = self.sent.front()?;
+        if first.seq == seq {
+            return Some(0);
+        }
+        let place = self.sent.partition_point(|segment| segment.seq.before(seq));
+        self.sent
+            .get(place)
+            .filter(|segment| segment.seq == seq)
+            .map(|_| place)
     }
 
     /// The next segment to send again, by its place.
@@ -109,9 +158,18 @@ impl SendHalf {
     }
 
     /// Notes that the segment at this place was sent again; tells how it was found lost.
-    pub(crate) fn on_resent(&mut self, place: usize, now: Instant) -> Option<LossSign> {
+    pub(crate) fn on_resent(
+        &mut self,
+        place: usize,
+        now: Instant,
+        departure: Departure,
+    ) -> Option<LossSign> {
+        let seq = self.sent.get(place)?.seq;
+        let transmission = self.number_transmission(seq);
         let segment = self.sent.get_mut(place)?;
         segment.sent_at = now;
+        segment.transmission = transmission;
+        segment.departure = departure;
         segment.copies = segment.copies.saturating_add(1);
         let sign = segment.lost.take();
         if sign.is_some() {
@@ -121,92 +179,39 @@ impl SendHalf {
         sign
     }
 
-    /// Marks a segment lost: it leaves the flight and waits to be sent again.
-    pub(crate) fn mark_lost(&mut self, place: usize, sign: LossSign) {
+    /// Marks a segment lost: it leaves the flight and waits to be sent again. Tells the octets
+    /// that left the flight with it.
+    pub(crate) fn mark_lost(&mut self, place: usize, sign: LossSign) -> u32 {
         let Some(segment) = self.sent.get_mut(place) else {
-            return;
+            return 0;
         };
+        let mut left = 0;
         if segment.lost.replace(sign).is_none() {
             self.lost += 1;
-            if !core::mem::take(&mut segment.sacked) {
-                self.in_flight -= segment.len;
+            if core::mem::take(&mut segment.sacked) {
+                self.sacked -= 1;
+                self.sacked_octets -= segment.len;
+            } else {
+                left = segment.len;
+                self.in_flight -= left;
             }
         }
         self.lost_from = self.lost_from.min(place);
+        left
     }
 
-    /// Marks everything lost that the peer has not reported by SACK; the first one in any case,
-    /// since a peer may have thrown away what it reported (2018-9).
-    pub(crate) fn mark_all_lost(&mut self, sign: LossSign) {
-        for place in 0..self.sent.len() {
-            if place == 0 || !self.sent[place].sacked {
-                self.mark_lost(place, sign);
-            }
+    /// Nothing is lost after all: what was marked counts as in flight again.
+    pub(crate) fn unmark_lost(&mut self) {
+        if self.lost == 0 {
+            return;
         }
-    }
-
-    /// Takes what `una` acknowledges off the record.
-    pub(crate) fn on_acked(&mut self, una: SeqNum) -> Acked {
-        let mut acked = Acked::default();
-        while let Some(first) = self.sent.front_mut() {
-            if !first.seq.before(una) {
-                break;
-            }
-            let part = if first.end().at_or_before(una) {
-                first.len
-            } else {
-                first.seq.distance_to(una)
-            };
-            if first.lost.is_none() && !first.sacked {
-                self.in_flight -= part;
-            }
-            if first.copies > 1 {
-                acked.retransmitted = true;
-            } else if !first.sacked && part == first.len {
-                acked.sample_from = Some(first.sent_at);
-            }
-            if part < first.len {
-                first.seq = una;
-                first.len -= part;
-                break;
-            }
-            if first.lost.is_some() {
-                self.lost -= 1;
-            }
-            self.sent.pop_front();
-            self.lost_from = self.lost_from.saturating_sub(1);
-        }
-        acked
-    }
-
-    /// Notes what the peer reports to hold. Blocks that are not within what was sent and not
-    /// acknowledged have no effect (2018-11). Tells whether anything was new.
-    pub(crate) fn on_sack(&mut self, left: SeqNum, right: SeqNum) -> bool {
-        let (Some(first), Some(last)) = (self.sent.front(), self.sent.back()) else {
-            return false;
-        };
-        if left.before(first.seq) || right.after(last.end()) {
-            return false;
-        }
-        let from = self
-            .sent
-            .partition_point(|segment| segment.seq.before(left));
-        let mut news = false;
-        for segment in self.sent.range_mut(from..) {
-            if segment.end().after(right) {
-                break;
-            }
-            if core::mem::replace(&mut segment.sacked, true) {
-                continue;
-            }
-            news = true;
+        for segment in &mut self.sent {
             if segment.lost.take().is_some() {
-                self.lost -= 1;
-            } else {
-                self.in_flight -= segment.len;
+                self.in_flight += segment.len;
             }
         }
-        news
+        self.lost = 0;
+        self.lost_from = 0;
     }
 
     /// Cuts the record at this place in two, so that the first part is `len` long; for segments
@@ -224,6 +229,24 @@ impl SendHalf {
         rest.len -= len;
         if rest.lost.is_some() {
             self.lost += 1;
+        }
+        if rest.sacked {
+            self.sacked += 1;
+        }
+        // By time the second part stands right behind the first.
+        let at = self
+            .by_time
+            .iter()
+            .position(|sent| sent.number == rest.transmission);
+        if let Some(at) = at {
+            let number = rest.transmission;
+            self.by_time.insert(
+                at + 1,
+                Transmission {
+                    seq: rest.seq,
+                    number,
+                },
+            );
         }
         self.sent.insert(place + 1, rest);
     }

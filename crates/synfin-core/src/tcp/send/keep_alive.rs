@@ -70,6 +70,12 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
     c.cold.coarse.keep_alive = Some(next_probe(cx.now, &keep_alive));
 }
 
+/// Whether a probe carries an octet left of the window. covers: 9293-MAY-6
+pub(crate) fn probe_carries_octet(c: &Connection, cx: &Context) -> bool {
+    let setting = c.options(&cx.config).keep_alive;
+    setting.is_some_and(|keep_alive| keep_alive.octet)
+}
+
 fn next_probe(now: Instant, keep_alive: &KeepAlive) -> Instant {
     now + keep_alive.interval
 }

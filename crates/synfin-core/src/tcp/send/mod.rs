@@ -1,9 +1,11 @@
 //! The sending half: queued and unacknowledged text, what leaves next, and the timing of it.
 
+pub(crate) mod buffer;
 pub(crate) mod half;
 pub(crate) mod keep_alive;
 pub(crate) mod next_segment;
 pub(crate) mod pacing;
 pub(crate) mod persist;
 pub(crate) mod rtt;
+pub(crate) mod urgent;
 pub(crate) mod window;

@@ -6,9 +6,12 @@
 
 use synfin_wire::{Flags, SackBlock, SeqNum};
 
+use crate::tcp::congestion::SentSample;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
-use crate::tcp::recovery::{newreno, rto};
+use crate::tcp::fast_open;
+use crate::tcp::recovery::delivery::Departure;
+use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto, undo};
 use crate::tcp::recv;
 use crate::tcp::send::{pacing, persist, window};
 use crate::time::Tick;
@@ -60,9 +63,10 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
     if c.marks.take(Marks::HANDSHAKE_ACK) {
         return acknowledgement(c);
     }
-    if c.state.is_synchronized() {
+    if c.state.is_synchronized() || fast_open::may_send_early(c) {
         let segment = lost_segment(c, cx)
             .or_else(|| new_text(c, cx))
+            .or_else(|| tail_loss_probe(c, cx))
             .or_else(|| probe(c, cx));
         if segment.is_some() {
             return segment;
@@ -78,23 +82,23 @@ fn reset(c: &Connection) -> Emission {
 }
 
 /// Our SYN, with the acknowledgement of the peer's if we have it. covers: BUG-2, ST-208, ST-309
-fn syn(c: &mut Connection, cx: &Context) -> Emission {
+fn syn(c: &mut Connection, cx: &mut Context) -> Emission {
     let iss = c.cold.iss;
     let mut flags = Flags::SYN;
     if c.state == crate::state::State::SynReceived {
         flags |= Flags::ACK;
     }
+    if c.active().send.sent.is_empty() {
+        return first_syn(c, cx, flags);
+    }
+    fast_open::on_syn_repeated(c, cx);
     let copies = match c.active().send.sent.front_mut() {
         Some(first) => {
             first.copies = first.copies.saturating_add(1);
             first.sent_at = cx.now;
             first.copies
         }
-        None => {
-            c.snd.nxt = iss + 1;
-            c.active().send.on_sent(iss, 1, cx.now);
-            1
-        }
+        None => 1,
     };
     let timeouts = c.active().recovery.timeouts;
     // In a simultaneous open the SYN,ACK follows the SYN: nothing is repeated.
@@ -114,53 +118,136 @@ fn syn(c: &mut Connection, cx: &Context) -> Emission {
     Emission::bare(iss, flags, reason)
 }
 
-/// What was found lost, within what congestion and the window allow.
-/// covers: 9293-SHLD-16, 7323-8, ST-513
+/// With the text that Fast Open lets it carry.
+fn first_syn(c: &mut Connection, cx: &mut Context, flags: Flags) -> Emission {
+    let iss = c.cold.iss;
+    let text_len = fast_open::syn_text(c, cx);
+    c.snd.nxt = iss + 1 + text_len;
+    let departure = depart(c, cx, 1 + text_len);
+    let send = &mut c.active().send;
+    send.on_sent(iss, 1, cx.now, departure);
+    let mut emission = Emission::bare(iss, flags, SendReason::Open);
+    if text_len > 0 {
+        send.on_sent(iss + 1, text_len, cx.now, departure);
+        c.marks.set(Marks::SYN_TEXT);
+        c.cold.stats.octets_sent += u64::from(text_len);
+        emission.text_len = text_len;
+    }
+    emission
+}
+
+/// What was found lost, within what congestion, the window and pacing allow.
+/// covers: 9293-SHLD-16, 7323-8, ST-513, 8985-17
 fn lost_segment(c: &mut Connection, cx: &Context) -> Option<Emission> {
-    let (cwnd, text_start) = (c.cold.congestion.cwnd(), c.text_start());
-    let right_edge = c.snd.una + c.snd.wnd;
-    let mss = mss_now(c);
+    let place = next_to_resend(c, cx)?;
+    let text_start = c.text_start();
     let fin_at = c.marks.has(Marks::FIN_SENT).then(|| c.text_end());
-    let send = &mut c.active.as_mut()?.send;
-    let place = send.next_lost()?;
-    let segment = send.sent[place];
-    // The left edge may go into a window that has shrunk: it is the probe.
-    if place > 0 && segment.copies > 1 && !segment.seq.before(right_edge) {
-        return None;
-    }
-    let forced = place == 0 && segment.lost != Some(LossSign::Rto);
-    let room = cwnd.saturating_sub(send.in_flight);
-    if !forced && send.in_flight > 0 && room < segment.len.min(mss) {
-        return None;
-    }
+    let mss = mss_now(c);
     let has_fin = |end: SeqNum| fin_at.is_some_and(|fin| fin.before(end));
+    let send = &mut c.active.as_mut()?.send;
+    let segment = send.sent[place];
     let text_len = segment.len - u32::from(has_fin(segment.end()));
     // covers: BUG-17 (what has become too big is cut)
     send.split(place, if text_len > mss { mss } else { segment.len });
     let segment = send.sent[place];
+    let by = segment.lost?;
     let fin = has_fin(segment.end());
-    let by = send.on_resent(place, cx.now)?;
-    let flags = if fin {
-        Flags::ACK | Flags::FIN
-    } else {
-        Flags::ACK
+    resend(c, cx, place);
+    let reason = SendReason::Retransmission {
+        by,
+        copy: segment.copies.saturating_add(1),
     };
-    let last = segment.end() == c.snd.nxt;
-    Some(Emission {
-        seq: segment.seq,
-        offset: text_start.distance_to(segment.seq) as usize,
-        text_len: segment.len - u32::from(fin),
-        flags: if last && segment.len > u32::from(fin) {
-            flags | Flags::PSH
-        } else {
-            flags
-        },
-        reason: SendReason::Retransmission {
-            by,
-            copy: segment.copies.saturating_add(1),
-        },
-        dsack: None,
-    })
+    let mut emission = Emission::bare(segment.seq, Flags::ACK, reason);
+    emission.offset = text_start.distance_to(segment.seq) as usize;
+    emission.text_len = segment.len - u32::from(fin);
+    if fin {
+        emission.flags |= Flags::FIN;
+    }
+    if segment.end() == c.snd.nxt && emission.text_len > 0 {
+        emission.flags |= Flags::PSH;
+    }
+    Some(emission)
+}
+
+/// The place of the next lost segment, if it may leave now.
+fn next_to_resend(c: &mut Connection, cx: &Context) -> Option<usize> {
+    let window = c.congestion_window();
+    let right_edge = c.snd.una + c.snd.wnd;
+    let mss = mss_now(c);
+    let new_first = c.unsent() > 0;
+    let active = c.active.as_mut()?;
+    let place = active.send.next_lost()?;
+    let segment = active.send.sent[place];
+    if active.recovery.frto == Frto::NewSegments && new_first {
+        return None;
+    }
+    // The left edge may go into a window that has shrunk: it is the probe.
+    if place > 0 && segment.copies > 1 && !segment.seq.before(right_edge) {
+        return None;
+    }
+    if active.recovery.force_first {
+        active.recovery.force_first = false;
+        return Some(place);
+    }
+    let in_flight = active.send.in_flight;
+    let room = window.saturating_sub(in_flight);
+    if in_flight > 0 && room < segment.len.min(mss) {
+        note_limited(c);
+        return None;
+    }
+    pacing::is_open(c, cx).then_some(place)
+}
+
+/// Notes that the segment at this place leaves again.
+fn resend(c: &mut Connection, cx: &Context, place: usize) {
+    let Some(len) = c.active.as_ref().map(|active| active.send.sent[place].len) else {
+        return;
+    };
+    let departure = depart(c, cx, len);
+    let stamp = undo::stamp(c, cx);
+    let active = c.active();
+    active.recovery.undo.on_resent(stamp);
+    active.send.on_resent(place, cx.now, departure);
+    if place == 0 && active.recovery.timer == RetransmitTimer::Rto {
+        // The timer is about this copy now. covers: 6298-12
+        active.recovery.rto_at = None;
+        active.deadlines.retransmit = None;
+    }
+}
+
+/// A segment of `len` octets leaves: what it remembers of this moment, and who is to know.
+fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
+    let totals = c.cold.stats.totals();
+    let mss = u32::from(c.eff_snd_mss);
+    let active = c.active();
+    let in_flight = active.send.in_flight;
+    if active.send.sent.is_empty() {
+        // Nothing was on its way: the pause was the application's.
+        active.recovery.delivery.on_app_limited(totals, 0);
+    }
+    let app_limited = active.recovery.delivery.is_app_limited();
+    let departure = active
+        .recovery
+        .delivery
+        .depart(cx.now, totals, in_flight, len);
+    active.recovery.on_sent(len);
+    c.cold.congestion.on_sent(&SentSample {
+        now: cx.now,
+        len,
+        in_flight,
+        app_limited,
+        mss,
+    });
+    pacing::on_sent(c, cx, len);
+    departure
+}
+
+/// The congestion window holds the sender back.
+fn note_limited(c: &mut Connection) {
+    let nxt = c.snd.nxt;
+    if let Some(active) = &mut c.active {
+        active.recovery.limited_until = Some(nxt);
+    }
 }
 
 /// New text, with our FIN when it is the last. covers: 5681-1, INV-4, 9293-SHLD-28
@@ -168,6 +255,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     c.active.as_ref()?;
     let unsent = c.unsent();
     if unsent == 0 && !c.fin_waits() {
+        note_app_limited(c);
         return None;
     }
     if ecn::sender::holds(c) {
@@ -185,11 +273,72 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)
-    let fin = c.fin_waits() && len == unsent && window > len;
-    if len == 0 && !fin {
+    let fin = c.fin_waits() && len == unsent && window > len && c.state.is_synchronized();
+    if (len == 0 && !fin) || !pacing::is_open(c, cx) {
         return None;
     }
     Some(commit_new(c, cx, len, fin))
+}
+
+/// Everything is sent and there would be room for more.
+fn note_app_limited(c: &mut Connection) {
+    let (window, totals) = (c.congestion_window(), c.cold.stats.totals());
+    let Some(active) = &mut c.active else { return };
+    let in_flight = active.send.in_flight;
+    if active.send.lost == 0 && in_flight > 0 && in_flight < window {
+        active.recovery.delivery.on_app_limited(totals, in_flight);
+    }
+}
+
+/// A probe for a lost tail: new text if there is some and the window takes it, else the last
+/// segment again. The congestion window does not hold it back.
+/// covers: 8985-12, INV-4
+fn tail_loss_probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
+    let active = c.active.as_mut()?;
+    if !core::mem::take(&mut active.recovery.tlp.due) || active.send.sent.is_empty() {
+        return None;
+    }
+    let mss = mss_now(c);
+    let (unsent, window) = (c.unsent(), window::usable(c));
+    let wanted = unsent.min(mss);
+    let emission = if wanted > 0 && window >= wanted {
+        let fin = c.fin_waits() && wanted == unsent && window > wanted;
+        commit_new(c, cx, wanted, fin)
+    } else {
+        last_segment_again(c, cx, mss)?
+    };
+    let nxt = c.snd.nxt;
+    let is_retrans = matches!(emission.reason, SendReason::Retransmission { .. });
+    c.active().recovery.tlp.on_sent(nxt, is_retrans);
+    Some(emission)
+}
+
+fn last_segment_again(c: &mut Connection, cx: &Context, mss: u32) -> Option<Emission> {
+    let text_start = c.text_start();
+    let fin = u32::from(c.marks.has(Marks::FIN_SENT));
+    let send = &mut c.active.as_mut()?.send;
+    let last = *send.sent.back()?;
+    let text_len = last.len - fin;
+    if text_len > mss {
+        send.split(send.sent.len() - 1, last.len - fin - mss);
+    }
+    let place = send.sent.len() - 1;
+    let segment = send.sent[place];
+    resend(c, cx, place);
+    let reason = SendReason::Retransmission {
+        by: LossSign::TailLossProbe,
+        copy: segment.copies.saturating_add(1),
+    };
+    let mut emission = Emission::bare(segment.seq, Flags::ACK, reason);
+    emission.offset = text_start.distance_to(segment.seq) as usize;
+    emission.text_len = segment.len - fin;
+    if fin > 0 {
+        emission.flags |= Flags::FIN;
+    }
+    if emission.text_len > 0 {
+        emission.flags |= Flags::PSH;
+    }
+    Some(emission)
 }
 
 fn commit_new(c: &mut Connection, cx: &Context, len: u32, fin: bool) -> Emission {
@@ -206,8 +355,9 @@ fn commit_new(c: &mut Connection, cx: &Context, len: u32, fin: bool) -> Emission
     }
     c.marks.clear(Marks::SWS_OVERRIDE);
     let space = len + u32::from(fin);
+    let departure = depart(c, cx, space);
     c.snd.nxt += space;
-    c.active().send.on_sent(seq, space, cx.now);
+    c.active().send.on_sent(seq, space, cx.now, departure);
     c.cold.stats.octets_sent += u64::from(len);
     let reason = if fin {
         SendReason::Fin
@@ -224,21 +374,18 @@ fn commit_new(c: &mut Connection, cx: &Context, len: u32, fin: bool) -> Emission
     }
 }
 
-/// Octets that congestion control and pacing let through: all of `wanted` or nothing, so that a
-/// window of odd size does not make small segments.
-fn congestion_room(c: &Connection, wanted: u32) -> u32 {
+/// Octets that congestion control lets through: all of `wanted` or nothing, so that a window of
+/// odd size does not make small segments.
+fn congestion_room(c: &mut Connection, wanted: u32) -> u32 {
     let Some(active) = &c.active else { return 0 };
+    let in_flight = active.send.in_flight;
     let window = c
-        .cold
-        .congestion
-        .cwnd()
+        .congestion_window()
         .saturating_add(newreno::limited_transmit(c));
-    let room = window
-        .saturating_sub(active.send.in_flight)
-        .min(pacing::allowance(c));
-    if room >= wanted || active.send.in_flight == 0 {
+    if window.saturating_sub(in_flight) >= wanted || in_flight == 0 {
         wanted
     } else {
+        note_limited(c);
         0
     }
 }
@@ -255,7 +402,7 @@ fn restart_after_idle(c: &mut Connection, cx: &Context) {
             cx.config.tcp.initial_window,
             u32::from(c.eff_snd_mss),
         );
-        c.cold.congestion.on_idle_restart(initial);
+        c.cold.congestion.on_idle_restart(cx.now, initial);
     }
 }
 
@@ -290,9 +437,10 @@ fn window_probe(c: &mut Connection, cx: &Context) -> Emission {
             first.copies = first.copies.saturating_add(1);
         }
     } else {
+        let departure = depart(c, cx, 1);
         c.snd.nxt += 1;
         let active = c.active();
-        active.send.on_sent(seq, 1, cx.now);
+        active.send.on_sent(seq, 1, cx.now, departure);
         active.recovery.probe_octet = true;
         c.cold.stats.octets_sent += 1;
     }
@@ -360,7 +508,11 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
     c.cold.stats.segments_sent = c.cold.stats.segments_sent.wrapping_add(1);
     if emission.len() > 0 {
         c.cold.last_sent = Tick::of(cx.now);
-        rto::rearm(c, cx);
+        if matches!(emission.reason, SendReason::Text | SendReason::Fin) {
+            rto::on_text_sent(c, cx);
+        } else {
+            rto::rearm(c, cx);
+        }
     }
     if emission.text_len > 0 {
         recv::delayed_ack::on_text_sent(c);

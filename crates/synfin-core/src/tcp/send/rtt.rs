@@ -71,6 +71,15 @@ impl RttEstimator {
         self.backoff = self.backoff.saturating_add(1);
     }
 
+    /// The smallest sample; zero before there is one.
+    pub(crate) fn min_rtt(&self) -> Duration {
+        if self.srtt_us == 0 {
+            Duration::ZERO
+        } else {
+            Duration::from_micros(u64::from(self.min_rtt_us))
+        }
+    }
+
     /// The timeout as it is now, backoff included. covers: 6298-6
     pub(crate) fn rto(&self, config: &RtoConfig) -> Duration {
         self.backed_off(self.backoff, config.max)

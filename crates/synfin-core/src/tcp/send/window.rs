@@ -20,7 +20,9 @@ pub(crate) fn update(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let newer = c.snd.wl2.before(seg.ack)
         || c.snd.wl1.before(seg.seq)
         || (c.snd.wl1 == seg.seq && c.snd.wl2 == seg.ack);
-    if newer {
+    // A window counts from `snd.una`: one that belongs to an older acknowledgement would reach too
+    // far, however new the segment's text is.
+    if newer && seg.ack.at_or_after(c.snd.una) {
         let shift = if seg.syn() {
             super::super::connection::Shift::NONE
         } else {
@@ -65,7 +67,8 @@ pub(crate) fn is_worth_sending(c: &Connection, nodelay: bool, len: u32, unsent: 
         return true;
     }
     let all = len == unsent;
-    let idle = c.snd.una == c.snd.nxt;
+    // A SYN on its way is no small segment that another one should wait for.
+    let idle = c.text_start() == c.snd.nxt;
     let closing = c.marks.has(Marks::FIN_QUEUED);
     if all && (idle || nodelay || closing) {
         return true;

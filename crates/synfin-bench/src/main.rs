@@ -1,0 +1,76 @@
+//! `synfin-bench`: the works that performance claims rest on, for synfin and its peers, under the
+//! same conditions in the same run.
+//!
+//! One JSON object per result goes to stdout and nothing else; what was left out and why, and
+//! progress when it is a terminal, go to stderr. `docs/benchmarks.md` has the definitions. Exit
+//! codes: 0 fine, 1 something failed, 2 the command line is wrong.
+
+mod loss;
+mod parallel;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measure synfin and its peers under the same conditions
+#[derive(Debug, Parser)]
+#[command(name = "synfin-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    work: Work,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Goodput of one connection over a lossy link of 100 Mbit/s and 40 ms, in virtual time
+    Loss(loss::LossArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().work {
+        Work::Loss(args) => loss::run(&args, &mut report::stdout()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the rows has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("synfin-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        let refused = |words: &str| {
+            let words = words.split_whitespace();
+            Cli::try_parse_from([&["synfin-bench"], words.collect::<Vec<_>>().as_slice()].concat())
+                .is_err()
+        };
+        assert!(refused(""));
+        assert!(refused("gain"));
+        assert!(refused("loss --stack lwip"));
+        assert!(refused("loss --cc vegas"));
+        assert!(refused("loss --loss 1.5"));
+        assert!(refused("loss --seeds 0"));
+        assert!(refused("loss --seeds 5-2"));
+        assert!(refused("loss --seconds 0"));
+        assert!(refused("loss --jobs 0"));
+        assert!(!refused(
+            "loss --stack all --loss 0,0.03 --cc bbr,bbr3 --seeds 2-5 --json"
+        ));
+    }
+}

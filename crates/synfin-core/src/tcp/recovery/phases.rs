@@ -1,0 +1,319 @@
+//! The course of recovery: which phase an acknowledgement leads to.
+//!
+//! ```text
+//!            marks of the network                  una passes the recovery point
+//!   Open ─────────────────────────────> CWR ───────────────────────────────> Open
+//!    │ ^ SACK or duplicate: Disorder     │ loss
+//!    │ │                                 v
+//!    ├─┴─── loss ───────────────────> Recovery ── una passes the point, or undone ──> Open
+//!    │                                   │ timeout
+//!    └────── timeout ─────────────────> Loss ──── una passes the point, or undone ──> Open
+//! ```
+
+use crate::tcp::congestion::{
+    AckSample, Congestion, CongestionEvent, CongestionKind, LostSample, Phase,
+};
+use crate::tcp::connection::{Connection, Context, Marks, Stats};
+use crate::tcp::recovery::prr::{Prr, Step};
+use crate::tcp::recovery::scoreboard::News;
+use crate::tcp::recovery::undo::Undo;
+use crate::tcp::recovery::{Frto, frto, newreno, rack, rto, sack, tlp, undo};
+use crate::tcp::segment::Seg;
+use crate::tcp::send::half::SentSegment;
+use crate::time::Instant;
+use crate::trace::{RecoveryEvent, TraceEvent};
+
+/// How things stood before an acknowledgement was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before {
+    pub(crate) in_flight: u32,
+    pub(crate) lost: u64,
+    pub(crate) cwnd_limited: bool,
+    /// Octets that it acknowledges by its number.
+    pub(crate) acked: u32,
+    /// It is a duplicate in the sense of RFC 5681 section 2.
+    pub(crate) duplicate: bool,
+}
+
+/// Lets an acknowledgement work on recovery; the records are up to date by now.
+pub(crate) fn on_ack(
+    c: &mut Connection,
+    cx: &mut Context,
+    seg: &Seg,
+    before: &Before,
+    news: &News,
+) {
+    if c.active.is_none() {
+        return;
+    }
+    if let Some(block) = news.dsack {
+        cx.counters.dsack_received += 1;
+        undo::on_dsack(c, block);
+        rack::on_dsack(c);
+    }
+    tlp::on_ack(c, cx, seg, news);
+    if news.advanced {
+        c.active().recovery.dup_acks = 0;
+        c.active().recovery.force_first = false;
+    }
+    let undone = look_for_undo(c, cx, seg, before, news);
+    let left = leave_if_done(c, cx);
+    let wait = detect(c, cx, before, news);
+    if news.advanced && !undone {
+        on_progress(c, cx, before, left);
+    }
+    rack::arm(c, cx, wait);
+    settle_phase(c);
+    steer(c, cx, before, news);
+}
+
+/// covers: 5682-1, 8985-6
+fn look_for_undo(
+    c: &mut Connection,
+    cx: &mut Context,
+    seg: &Seg,
+    before: &Before,
+    news: &News,
+) -> bool {
+    if c.syn_unacked() {
+        return false;
+    }
+    let duplicate = before.duplicate && !news.sacked;
+    if c.active().recovery.phase == Phase::Loss && frto::on_ack(c, cx, news, duplicate) {
+        return true;
+    }
+    undo::try_undo(c, cx, seg, news.advanced)
+}
+
+/// Everything sent before the reduction is acknowledged.
+/// covers: 6582-4, 6675-6, 2525-8, 9937-6
+fn leave_if_done(c: &mut Connection, cx: &mut Context) -> bool {
+    let (una, mss) = (c.snd.una, u32::from(c.eff_snd_mss));
+    let flight_size = una.distance_to(c.snd.nxt);
+    let recovery = &mut c.active().recovery;
+    if !recovery
+        .recovery_point
+        .is_some_and(|point| una.at_or_after(point))
+    {
+        return false;
+    }
+    let phase = core::mem::take(&mut recovery.phase);
+    recovery.recovery_point = None;
+    recovery.window = None;
+    recovery.partial_seen = false;
+    recovery.frto = Frto::Off;
+    if matches!(phase, Phase::Recovery | Phase::Loss) {
+        rack::on_recovered(c);
+    }
+    if matches!(phase, Phase::Recovery | Phase::Cwr) {
+        let sacked = c.marks.has(Marks::SACK);
+        c.cold.congestion.on_recovered(flight_size, mss, sacked);
+    }
+    if cx.tracer.is_on() {
+        cx.trace(c.cold.flow, TraceEvent::Recovery(RecoveryEvent::Left));
+        c.trace_congestion(cx);
+    }
+    true
+}
+
+/// Looks for losses; tells how long the reordering timer is to wait.
+fn detect(
+    c: &mut Connection,
+    cx: &mut Context,
+    before: &Before,
+    news: &News,
+) -> Option<core::time::Duration> {
+    if !c.marks.has(Marks::SACK) {
+        if before.duplicate {
+            newreno::on_dup_ack(c, cx);
+        }
+        return None;
+    }
+    if c.syn_unacked() {
+        return None;
+    }
+    let (wait, found) = if cx.config.tcp.recovery.rack {
+        rack::detect(c, cx)
+    } else if news.sacked {
+        (None, sack::detect(c, cx))
+    } else {
+        (None, 0)
+    };
+    if found > 0 {
+        on_newly_lost(c, cx, before.in_flight);
+    }
+    wait
+}
+
+/// Segments were found lost while `in_flight` octets were on their way.
+pub(crate) fn on_newly_lost(c: &mut Connection, cx: &mut Context, in_flight: u32) {
+    match c.active().recovery.phase {
+        Phase::Open | Phase::Disorder | Phase::Cwr => {
+            cx.counters.sack_recovery += 1;
+            enter_recovery(c, cx, in_flight);
+        }
+        Phase::Recovery | Phase::Loss => {}
+    }
+}
+
+/// covers: 5681-17, 6582-3, 6675-5, 9937-1, 5681-26
+pub(crate) fn enter_recovery(c: &mut Connection, cx: &mut Context, flight_size: u32) {
+    let reduced = c.active().recovery.phase == Phase::Cwr;
+    cx.counters.fast_retrans += 1;
+    reduce(c, cx, Phase::Recovery, flight_size, !reduced);
+    c.active().recovery.force_first = true;
+    if cx.tracer.is_on() {
+        cx.trace(c.cold.flow, TraceEvent::Recovery(RecoveryEvent::Entered));
+        c.trace_congestion(cx);
+    }
+}
+
+/// The network has marked while `flight_size` octets were on their way: the window is reduced once
+/// a round trip, without a retransmission.
+/// covers: 3168-6, 9937-7
+pub(crate) fn enter_cwr(c: &mut Connection, cx: &mut Context, flight_size: u32) -> bool {
+    let phase = c.active().recovery.phase;
+    if !matches!(phase, Phase::Open | Phase::Disorder) {
+        return false;
+    }
+    reduce(c, cx, Phase::Cwr, flight_size, true);
+    if cx.tracer.is_on() {
+        c.trace_congestion(cx);
+    }
+    true
+}
+
+fn reduce(c: &mut Connection, cx: &Context, phase: Phase, flight_size: u32, tell: bool) {
+    let (una, nxt) = (c.snd.una, c.snd.nxt);
+    let kind = if phase == Phase::Cwr {
+        CongestionKind::Ecn
+    } else {
+        CongestionKind::Loss
+    };
+    if tell {
+        let event = CongestionEvent {
+            now: cx.now,
+            kind,
+            flight_size,
+            mss: u32::from(c.eff_snd_mss),
+        };
+        c.cold.congestion.on_congestion(&event);
+    }
+    let recovery = &mut c.active().recovery;
+    recovery.phase = phase;
+    recovery.recovery_point = Some(nxt);
+    recovery.partial_seen = false;
+    recovery.undo = Undo::begin(una);
+    recovery.prr = Prr::new(flight_size);
+    recovery.tlp.forget();
+    recovery.window = None;
+}
+
+/// `snd.una` moved: what the timer and NewReno make of it.
+fn on_progress(c: &mut Connection, cx: &mut Context, before: &Before, left: bool) {
+    let partial = !left
+        && c.active().recovery.phase == Phase::Recovery
+        && c.active().recovery.recovery_point.is_some();
+    if !partial {
+        rto::restart(c, cx);
+    } else if c.marks.has(Marks::SACK) {
+        rto::restart(c, cx);
+    } else if newreno::on_partial_ack(c, before.acked) {
+        rto::restart(c, cx);
+    } else {
+        c.active().recovery.progress_at = None;
+        c.active().recovery.timeouts = 0;
+    }
+}
+
+/// Open or Disorder, where nothing more is the case.
+fn settle_phase(c: &mut Connection) {
+    let sack = c.marks.has(Marks::SACK);
+    let Some(active) = &mut c.active else { return };
+    let disorder = active.send.sacked > 0 || (!sack && active.recovery.dup_acks > 0);
+    active.recovery.phase = match active.recovery.phase {
+        Phase::Open if disorder => Phase::Disorder,
+        Phase::Disorder if !disorder => Phase::Open,
+        phase => phase,
+    };
+}
+
+/// PRR sets the window while it is being reduced.
+fn steer(c: &mut Connection, cx: &Context, before: &Before, news: &News) {
+    let lost = c.cold.stats.octets_lost - before.lost;
+    let (mss, ssthresh) = (u32::from(c.eff_snd_mss), c.cold.congestion.ssthresh());
+    let governs = c.cold.congestion.governs_recovery();
+    let sack = c.marks.has(Marks::SACK);
+    let Some(active) = &mut c.active else { return };
+    let recovery = &mut active.recovery;
+    let inflates = recovery.phase == Phase::Recovery && !sack;
+    if governs || !recovery.is_reducing() || inflates {
+        return;
+    }
+    let _ = cx;
+    let step = Step {
+        delivered: news.delivered.octets,
+        safe: news.advanced && lost == 0,
+        in_flight: active.send.in_flight,
+        ssthresh,
+        mss,
+    };
+    if let Some(window) = recovery.prr.on_ack(&step) {
+        recovery.window = Some(window.max(mss));
+    }
+}
+
+/// Tells the controller of a segment that was found lost.
+pub(crate) fn tell_lost(
+    congestion: &mut Congestion,
+    stats: &Stats,
+    now: Instant,
+    segment: &SentSegment,
+) {
+    congestion.on_lost(&LostSample {
+        now,
+        len: segment.len,
+        tx_in_flight: segment.departure.in_flight,
+        lost_at_sending: segment.departure.lost,
+        lost: stats.octets_lost,
+        is_app_limited: segment.departure.app_limited,
+        mss: segment.len.max(1),
+    });
+}
+
+/// Tells the controller of an acknowledgement that brought something new.
+pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news: &News) {
+    let totals = c.cold.stats.totals();
+    let min_rtt = c.cold.rtt.min_rtt();
+    let Some(active) = &mut c.active else { return };
+    let rate = news
+        .delivered
+        .sample(&mut active.recovery.delivery, totals, cx.now, min_rtt);
+    let in_flight = active.send.in_flight;
+    let phase = active.recovery.phase;
+    let rtt = news
+        .sample_from
+        .map(|at| cx.now.saturating_duration_since(at));
+    let sample = AckSample {
+        now: cx.now,
+        acked: before.acked,
+        newly_delivered: news.delivered.octets,
+        newly_lost: u32::try_from(totals.lost - before.lost).unwrap_or(u32::MAX),
+        newly_ce: 0,
+        prior_in_flight: before.in_flight,
+        in_flight,
+        delivered: totals.delivered,
+        lost: totals.lost,
+        rtt,
+        srtt: core::time::Duration::from_micros(u64::from(c.cold.rtt.srtt_us)),
+        min_rtt,
+        rate,
+        cwnd_limited: before.cwnd_limited,
+        phase,
+        una: c.snd.una,
+        nxt: c.snd.nxt,
+        mss: u32::from(c.eff_snd_mss),
+        paced: crate::tcp::send::pacing::rate(c, cx).is_some(),
+    };
+    c.cold.congestion.on_ack(&sample);
+}

@@ -1,0 +1,221 @@
+//! RACK (RFC 8985 section 6): a segment is lost when one that was sent sufficiently later has
+//! been delivered.
+
+use core::time::Duration;
+
+use synfin_wire::SeqNum;
+
+use crate::tcp::congestion::Phase;
+use crate::tcp::connection::{Connection, Context};
+use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto};
+use crate::tcp::recv::timestamps;
+use crate::tcp::send::half::SentSegment;
+use crate::time::Instant;
+use crate::trace::{LossSign, TimerKind, TraceEvent};
+
+/// SACKed segments that allow no reordering window (RFC 8985 section 6.2, step 4).
+pub(crate) const DUP_THRESH: u32 = 3;
+
+/// Recoveries without a D-SACK after which the reordering window is small again.
+const REO_WND_PERSIST: u8 = 16;
+
+/// What is known of the newest delivered segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rack {
+    /// `RACK.xmit_ts` and `RACK.end_seq`.
+    newest: Option<(Instant, SeqNum)>,
+    /// `RACK.rtt`.
+    pub(crate) rtt: Duration,
+    /// `RACK.min_RTT` as it was when the acknowledgement came.
+    pub(crate) min_rtt: Duration,
+    /// `RACK.fack`: the highest sequence number delivered.
+    fack: Option<SeqNum>,
+    /// A segment sent once was delivered below `fack`.
+    saw_reordering: bool,
+    /// `RACK.dsack_round`.
+    dsack_round: Option<SeqNum>,
+}
+
+/// What the path has shown of reordering; outlives the active part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reordering {
+    pub(crate) seen: bool,
+    /// `RACK.reo_wnd_mult`, less one.
+    widened: u8,
+    /// `RACK.reo_wnd_persist`.
+    persist: u8,
+}
+
+impl Rack {
+    /// A segment has been delivered for the first time. covers: 8985-2, 8985-3, 8985-4
+    pub(crate) fn on_delivered(
+        &mut self,
+        segment: &SentSegment,
+        now: Instant,
+        echo: Option<u32>,
+        ts_offset: u32,
+    ) {
+        let end = segment.end();
+        match self.fack {
+            Some(fack) if end.before(fack) => self.saw_reordering |= segment.copies == 1,
+            _ => self.fack = Some(end),
+        }
+        let rtt = now.saturating_duration_since(segment.sent_at);
+        if segment.copies > 1 {
+            // The acknowledgement may be for an earlier copy.
+            let sent = timestamps::clock(ts_offset, segment.sent_at);
+            let earlier = echo.is_some_and(|echo| (echo.wrapping_sub(sent) as i32) < 0);
+            if earlier || rtt < self.min_rtt {
+                return;
+            }
+        }
+        self.rtt = rtt;
+        let later = self
+            .newest
+            .is_none_or(|(at, seq)| sent_after((segment.sent_at, end), (at, seq)));
+        if later {
+            self.newest = Some((segment.sent_at, end));
+        }
+    }
+}
+
+/// Whether the first was sent after the second; ties go by sequence.
+fn sent_after(a: (Instant, SeqNum), b: (Instant, SeqNum)) -> bool {
+    a.0 > b.0 || (a.0 == b.0 && a.1.after(b.1))
+}
+
+/// The reordering window as far as D-SACKs widen it. covers: 8985-6
+pub(crate) fn on_dsack(c: &mut Connection) {
+    let (una, nxt) = (c.snd.una, c.snd.nxt);
+    let Some(active) = &mut c.active else { return };
+    let round = &mut active.recovery.rack.dsack_round;
+    if round.is_some_and(|until| una.at_or_after(until)) {
+        *round = None;
+    }
+    if round.is_none() {
+        *round = Some(nxt);
+        let reordering = &mut c.cold.reordering;
+        reordering.widened = reordering.widened.saturating_add(1);
+        reordering.persist = REO_WND_PERSIST;
+    }
+}
+
+/// A recovery is over. covers: 8985-6
+pub(crate) fn on_recovered(c: &mut Connection) {
+    let reordering = &mut c.cold.reordering;
+    reordering.persist = reordering.persist.saturating_sub(1);
+    if reordering.persist == 0 {
+        reordering.widened = 0;
+    }
+}
+
+/// `RACK.reo_wnd`. covers: 8985-5, 8985-6
+fn reo_wnd(c: &Connection) -> Duration {
+    let Some(active) = &c.active else {
+        return Duration::ZERO;
+    };
+    let recovering = matches!(active.recovery.phase, Phase::Recovery | Phase::Loss);
+    if !c.cold.reordering.seen && (recovering || active.send.sacked >= DUP_THRESH) {
+        return Duration::ZERO;
+    }
+    let factor = u32::from(c.cold.reordering.widened) + 1;
+    let srtt = Duration::from_micros(u64::from(c.cold.rtt.srtt_us));
+    (active.recovery.rack.min_rtt / 4 * factor).min(srtt)
+}
+
+/// When a segment in flight counts as lost, if one sent later has been delivered.
+fn deadline_of(rack: &Rack, segment: &SentSegment, reo_wnd: Duration) -> Instant {
+    segment.sent_at + rack.rtt + reo_wnd
+}
+
+/// `RACK_detect_loss`: marks what is lost and tells how long the rest may still take, if it is
+/// overdue. The second number is the octets that were found lost.
+/// covers: 8985-7, 8985-8, 8985-17
+pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>, u32) {
+    let window = reo_wnd(c);
+    let Some(active) = &mut c.active else {
+        return (None, 0);
+    };
+    if core::mem::take(&mut active.recovery.rack.saw_reordering) {
+        c.cold.reordering.seen = true;
+    }
+    let rack = active.recovery.rack;
+    let Some(newest) = rack.newest else {
+        return (None, 0);
+    };
+    let (mut wait, mut found, mut at) = (None, 0, 0);
+    active.send.forget_delivered();
+    while let Some(sent) = active.send.by_time.get(at).copied() {
+        at += 1;
+        let Some(place) = active.send.place_of(sent.seq) else {
+            continue;
+        };
+        let segment = active.send.sent[place];
+        if segment.transmission != sent.number || !segment.is_in_flight() {
+            continue;
+        }
+        if !sent_after(newest, (segment.sent_at, segment.end())) {
+            break;
+        }
+        let deadline = deadline_of(&rack, &segment, window);
+        if deadline <= cx.now {
+            cx.counters.lost_retransmit += u64::from(segment.copies > 1);
+            let left = active.send.mark_lost(place, LossSign::Rack);
+            c.cold.stats.octets_lost += u64::from(left);
+            super::phases::tell_lost(&mut c.cold.congestion, &c.cold.stats, cx.now, &segment);
+            found += left;
+        } else {
+            wait = Some(deadline.saturating_duration_since(cx.now)).max(wait);
+        }
+    }
+    (wait, found)
+}
+
+/// A segment that was sent so recently that a timeout says nothing about it. covers: 8985-9
+pub(crate) fn is_recent(c: &Connection, now: Instant, segment: &SentSegment) -> bool {
+    let Some(active) = &c.active else {
+        return false;
+    };
+    let rack = &active.recovery.rack;
+    rack.newest.is_some() && deadline_of(rack, segment, reo_wnd(c)) > now
+}
+
+/// Sets the timer for what `detect` left open, or goes back to the retransmission timer.
+pub(crate) fn arm(c: &mut Connection, cx: &mut Context, wait: Option<Duration>) {
+    let Some(active) = &mut c.active else { return };
+    let was = active.deadlines.retransmit;
+    match wait {
+        Some(wait) if !active.send.sent.is_empty() => {
+            // Timers have a granularity: not at the same instant again.
+            let at = cx.now + wait.max(Duration::from_micros(1));
+            active.recovery.timer = RetransmitTimer::Reordering;
+            active.deadlines.retransmit = Some(at);
+            c.trace_timer(cx, TimerKind::Reordering, was, Some(at));
+        }
+        _ if active.recovery.timer == RetransmitTimer::Reordering => {
+            active.recovery.timer = RetransmitTimer::Rto;
+            active.deadlines.retransmit = None;
+            rto::rearm(c, cx);
+        }
+        _ => {}
+    }
+}
+
+/// The reordering window has passed.
+pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
+    if cx.tracer.is_on() {
+        let event = TraceEvent::TimerFired {
+            timer: TimerKind::Reordering,
+            attempt: 1,
+        };
+        cx.trace(c.cold.flow, event);
+    }
+    let in_flight = c.active().send.in_flight;
+    let (wait, found) = detect(c, cx);
+    if found > 0 {
+        on_newly_lost(c, cx, in_flight);
+    }
+    c.active().recovery.timer = RetransmitTimer::Reordering;
+    c.active().deadlines.retransmit = None;
+    arm(c, cx, wait);
+}

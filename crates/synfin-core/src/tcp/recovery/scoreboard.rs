@@ -1,0 +1,198 @@
+//! What acknowledgements tell about the segments on their way (RFC 2018, RFC 2883, RFC 6675).
+//!
+//! One pass over what is new: each segment that is delivered for the first time, by number or by
+//! SACK, is shown to the delivery account and to RACK.
+
+use synfin_wire::{SackBlock, SackBlocks, SeqNum};
+
+use crate::tcp::recovery::delivery::Delivered;
+use crate::tcp::recovery::rack::Rack;
+use crate::tcp::send::half::{SendHalf, SentSegment};
+use crate::time::Instant;
+
+/// What one acknowledgement changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct News {
+    pub(crate) delivered: Delivered,
+    /// SACK told something new.
+    pub(crate) sacked: bool,
+    /// Octets newly reported by SACK.
+    pub(crate) sacked_octets: u32,
+    /// The first block reports a duplicate (RFC 2883).
+    pub(crate) dsack: Option<SackBlock>,
+    /// A segment that was sent only once, before the recovery point, was delivered.
+    pub(crate) original: bool,
+    /// When the newest segment that was sent only once was sent, of those that this
+    /// acknowledgement covers by number or reports first: a round-trip sample (Karn, 6298-7).
+    pub(crate) sample_from: Option<Instant>,
+    /// A segment that was sent more than once was among those acknowledged by number.
+    pub(crate) retransmitted: bool,
+    /// The acknowledged number moved.
+    pub(crate) advanced: bool,
+}
+
+/// What an acknowledgement is judged by besides the record.
+pub(crate) struct Judge<'a> {
+    pub(crate) rack: &'a mut Rack,
+    pub(crate) now: Instant,
+    /// Our clock's value that the peer echoed, if timestamps are in use.
+    pub(crate) echo: Option<u32>,
+    pub(crate) ts_offset: u32,
+    pub(crate) recovery_point: Option<SeqNum>,
+}
+
+impl Judge<'_> {
+    fn on_delivered(&mut self, news: &mut News, segment: &SentSegment, octets: u32) {
+        news.delivered.add(segment, octets);
+        self.rack
+            .on_delivered(segment, self.now, self.echo, self.ts_offset);
+        if segment.copies == 1 {
+            let point = self.recovery_point;
+            news.original |= point.is_some_and(|point| segment.end().at_or_before(point));
+        }
+    }
+}
+
+impl SendHalf {
+    /// Takes what `una` acknowledges off the record.
+    pub(crate) fn on_acked(&mut self, una: SeqNum, judge: &mut Judge<'_>, news: &mut News) {
+        while let Some(first) = self.sent.front_mut() {
+            if !first.seq.before(una) {
+                break;
+            }
+            let part = if first.end().at_or_before(una) {
+                first.len
+            } else {
+                first.seq.distance_to(una)
+            };
+            let (was_sacked, was_lost) = (first.sacked, first.lost.is_some());
+            if !was_sacked && !was_lost {
+                self.in_flight -= part;
+            }
+            if was_sacked {
+                self.sacked_octets -= part;
+            }
+            let record = *first;
+            if part < first.len {
+                first.seq = una;
+                first.len -= part;
+            } else {
+                self.lost -= u32::from(was_lost);
+                self.sacked -= u32::from(was_sacked);
+                self.sent.pop_front();
+                self.lost_from = self.lost_from.saturating_sub(1);
+            }
+            if record.copies > 1 {
+                news.retransmitted = true;
+            } else if !was_sacked && part == record.len {
+                news.sample_from = Some(record.sent_at);
+            }
+            if part < record.len {
+                // By time it stands under its old number: the rest begins elsewhere.
+                self.rename(record.seq, una, record.transmission);
+                news.delivered.octets += if was_sacked { 0 } else { part };
+                break;
+            }
+            if !was_sacked {
+                judge.on_delivered(news, &record, part);
+            }
+        }
+        self.forget_delivered();
+    }
+
+    fn rename(&mut self, from: SeqNum, to: SeqNum, number: u32) {
+        let found = self
+            .by_time
+            .iter_mut()
+            .find(|sent| sent.seq == from && sent.number == number);
+        if let Some(sent) = found {
+            sent.seq = to;
+        }
+    }
+
+    /// Transmissions at the front that are no longer in flight.
+    pub(crate) fn forget_delivered(&mut self) {
+        while let Some(oldest) = self.by_time.front() {
+            let alive = self.place_of(oldest.seq).is_some_and(|place| {
+                let segment = &self.sent[place];
+                segment.transmission == oldest.number && segment.is_in_flight()
+            });
+            if alive {
+                break;
+            }
+            self.by_time.pop_front();
+        }
+    }
+
+    /// Notes what the peer reports to hold. `una` is the acknowledged number of the segment that
+    /// brings the blocks. covers: 2018-11, 2883-5
+    pub(crate) fn on_sack(
+        &mut self,
+        blocks: &SackBlocks,
+        una: SeqNum,
+        judge: &mut Judge<'_>,
+        news: &mut News,
+    ) {
+        news.dsack = duplicate(blocks, una);
+        let skip = usize::from(news.dsack.is_some());
+        for block in blocks.iter().skip(skip) {
+            self.take_block(block.left, block.right, judge, news);
+        }
+    }
+
+    /// Blocks that are not within what was sent and not acknowledged have no effect (2018-11).
+    fn take_block(&mut self, left: SeqNum, right: SeqNum, judge: &mut Judge<'_>, news: &mut News) {
+        let (Some(first), Some(last)) = (self.sent.front(), self.sent.back()) else {
+            return;
+        };
+        if left.before(first.seq) || right.after(last.end()) {
+            return;
+        }
+        let from = self
+            .sent
+            .partition_point(|segment| segment.seq.before(left));
+        for segment in self.sent.range_mut(from..) {
+            if segment.end().after(right) {
+                break;
+            }
+            if core::mem::replace(&mut segment.sacked, true) {
+                continue;
+            }
+            self.sacked += 1;
+            self.sacked_octets += segment.len;
+            news.sacked = true;
+            news.sacked_octets += segment.len;
+            if segment.lost.take().is_some() {
+                self.lost -= 1;
+            } else {
+                self.in_flight -= segment.len;
+            }
+            let record = *segment;
+            if record.copies == 1 {
+                news.sample_from = news.sample_from.max(Some(record.sent_at));
+            }
+            judge.on_delivered(news, &record, record.len);
+        }
+    }
+
+    /// The peer has thrown away what it reported: nothing of it counts any more (2018-8).
+    pub(crate) fn forget_sacks(&mut self) {
+        for segment in &mut self.sent {
+            if core::mem::take(&mut segment.sacked) {
+                self.in_flight += segment.len;
+            }
+        }
+        self.sacked = 0;
+        self.sacked_octets = 0;
+    }
+}
+
+/// A first block below the acknowledged number, or within the second block, reports a duplicate.
+fn duplicate(blocks: &SackBlocks, una: SeqNum) -> Option<SackBlock> {
+    let mut blocks = blocks.iter();
+    let first = blocks.next()?;
+    let within = blocks.next().is_some_and(|second| {
+        first.left.at_or_after(second.left) && first.right.at_or_before(second.right)
+    });
+    (first.left.before(una) || within).then_some(first)
+}

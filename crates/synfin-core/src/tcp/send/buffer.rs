@@ -1,0 +1,64 @@
+//! How much text may wait to be sent or acknowledged: twice the congestion window, so that there
+//! is text for the next round trip while this one's is on its way, and no more.
+
+use crate::buffer::Pressure;
+use crate::config::BufferSize;
+use crate::tcp::connection::{Connection, Context, Marks};
+
+fn queued(c: &Connection) -> u32 {
+    c.active
+        .as_ref()
+        .map_or(0, |active| active.send.queue.len() as u32)
+}
+
+/// Octets that may wait. While memory is short no queue becomes longer than the floor.
+pub(crate) fn limit(c: &Connection, cx: &Context) -> u32 {
+    let sizes = &cx.config.tcp.buffers;
+    match c.options(&cx.config).send_buffer {
+        BufferSize::Fixed(octets) => octets,
+        BufferSize::Auto => {
+            let twice = c.cold.congestion.cwnd().saturating_mul(2);
+            let limit = twice.clamp(sizes.send_floor, sizes.send_max);
+            if cx.pool.pressure() > Pressure::None {
+                limit.min(queued(c).max(sizes.send_floor))
+            } else {
+                limit
+            }
+        }
+    }
+}
+
+/// Octets that a SEND may queue now.
+pub(crate) fn room(c: &Connection, cx: &Context) -> usize {
+    let room = limit(c, cx).saturating_sub(queued(c));
+    let room = match c.options(&cx.config).notsent_lowat {
+        Some(most) => room.min(most.saturating_sub(c.unsent())),
+        None => room,
+    };
+    room as usize
+}
+
+/// Tells an application that waits when a good part of the room is free again.
+pub(crate) fn tell_writable(c: &mut Connection, cx: &Context) {
+    if !c.marks.has(Marks::WANT_WRITE) || c.marks.has(Marks::WANT_MEMORY) {
+        return;
+    }
+    let unsent_is_low = match c.options(&cx.config).notsent_lowat {
+        Some(most) => c.unsent() <= most / 2,
+        None => true,
+    };
+    let waits = c.marks.has(Marks::MEMORY_QUEUED) || waits_for_memory(c, cx);
+    if !waits && unsent_is_low && queued(c) <= limit(c, cx) / 3 * 2 {
+        c.raise_writable();
+    }
+}
+
+/// A SEND would find no memory, or takes what others have waited for longer: when memory is short
+/// those who asked first come first.
+pub(crate) fn waits_for_memory(c: &Connection, cx: &Context) -> bool {
+    if cx.pool.pressure() == Pressure::None {
+        return false;
+    }
+    let others_first = !c.marks.has(Marks::MEMORY_TURN) && !cx.memory_waiters.is_empty();
+    others_first || !cx.pool.has_room()
+}
