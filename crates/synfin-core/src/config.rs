@@ -297,7 +297,9 @@ pub struct SocketOptions {
     pub notsent_lowat: Option<u32>,
     /// Time to live, hop limit (9293-MUST-49).
     pub ttl: u8,
-    /// DSCP and ECN bits' octet; its two low bits must be 0 (9293-MUST-48).
+    /// DSCP and ECN bits' octet; its two low bits must be 0 (9293-MUST-48). It may change while
+    /// the connection lives, but packets of different classes overtake each other: most
+    /// applications choose once. covers: 9293-SHLD-23
     pub tos: u8,
     /// Upper bound of the MSS that is announced and used.
     pub max_mss: Option<u16>,

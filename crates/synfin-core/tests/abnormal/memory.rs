@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use synfin_core::{
     BufferSize, DropReason, Event, Flags, ListenOptions, ReceiveLimit, RecvOutcome, SocketOptions,
-    State, TraceEvent,
+    StackConfig, State, TraceEvent,
 };
 
 use crate::support::wire::Emitted;
@@ -283,6 +283,67 @@ fn little_waits_unsent() {
         peer.on("{. seq=1 ack=N}");
     }
     assert_eq!(writable(&peer), 1);
+}
+
+/// The send buffer is twice the congestion window, and while memory is short no more than its
+/// floor; the window that is offered then is a few segments beyond what was promised.
+#[test]
+fn short_memory_keeps_buffers_small() {
+    let mut setup = Setup {
+        scale: Some(3),
+        memory: 1 << 20,
+        ..Setup::default()
+    };
+    setup.config.socket.recv_buffer = BufferSize::Fixed(1 << 20);
+    let mut peer = Peer::open(setup);
+    let info = |peer: &Peer| {
+        let conn = peer.stack.conn(peer.id()).expect("a handle");
+        conn.info(peer.now)
+    };
+    for _ in 0..100 {
+        peer.write(1 << 20);
+        peer.wait(ms(20));
+        peer.on("{. seq=R ack=N}");
+    }
+    let wide = info(&peer);
+    assert!(wide.send_limit > 100_000, "{}", wide.send_limit);
+    assert_eq!(wide.send_limit, 2 * wide.cwnd);
+    while peer.marks.u < peer.marks.n {
+        peer.wait(ms(20));
+        peer.on("{. seq=R ack=N}");
+    }
+    while peer.stack.buffer_bytes() <= (1 << 20) / 4 * 3 {
+        peer.exchange("{. seq=R ack=N len=1000}");
+    }
+    let short = info(&peer);
+    assert_eq!(short.send_limit, 64 << 10);
+    let edge = peer.marks.e;
+    peer.read();
+    peer.replies();
+    peer.exchange("{. seq=R ack=N len=1000}");
+    assert!(peer.marks.e > edge, "it goes on when the application reads");
+    let wide = info(&peer);
+    assert_eq!(wide.send_limit, 2 * wide.cwnd);
+}
+
+/// Sizes that make no sense are refused.
+#[test]
+fn sizes_are_checked() {
+    let refused = |change: fn(&mut StackConfig)| {
+        let mut config = StackConfig::default();
+        change(&mut config);
+        config.validate().is_err()
+    };
+    assert!(!refused(|c| c.socket.recv_buffer = BufferSize::Fixed(2048)));
+    assert!(refused(|c| c.socket.recv_buffer = BufferSize::Fixed(2047)));
+    assert!(refused(
+        |c| c.socket.send_buffer = BufferSize::Fixed(1 << 30)
+    ));
+    assert!(refused(|c| c.socket.notsent_lowat = Some(0)));
+    assert!(refused(|c| c.tcp.buffers.recv_max = 1000));
+    assert!(refused(
+        |c| c.tcp.buffers.send_floor = c.tcp.buffers.send_max + 1
+    ));
 }
 
 /// The trace tells what holds the window back, and when it no longer does.

@@ -52,7 +52,7 @@ fn a_syn_ack_has_the_options_of_its_listener() {
     let socket = SocketOptions {
         tos: EF,
         ttl: 9,
-        recv_buffer: 64 << 20,
+        recv_buffer: synfin_core::BufferSize::Fixed(64 << 20),
         ..SocketOptions::default()
     };
     let options = ListenOptions {

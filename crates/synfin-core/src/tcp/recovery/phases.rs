@@ -64,7 +64,7 @@ pub(crate) fn on_ack(
     }
     rack::arm(c, cx, wait);
     settle_phase(c);
-    steer(c, cx, before, news);
+    steer(c, before, news);
 }
 
 /// covers: 5682-1, 8985-6
@@ -214,11 +214,8 @@ fn on_progress(c: &mut Connection, cx: &mut Context, before: &Before, left: bool
     let partial = !left
         && c.active().recovery.phase == Phase::Recovery
         && c.active().recovery.recovery_point.is_some();
-    if !partial {
-        rto::restart(c, cx);
-    } else if c.marks.has(Marks::SACK) {
-        rto::restart(c, cx);
-    } else if newreno::on_partial_ack(c, before.acked) {
+    let told = partial && !c.marks.has(Marks::SACK);
+    if !told || newreno::on_partial_ack(c, before.acked) {
         rto::restart(c, cx);
     } else {
         c.active().recovery.progress_at = None;
@@ -239,7 +236,7 @@ fn settle_phase(c: &mut Connection) {
 }
 
 /// PRR sets the window while it is being reduced.
-fn steer(c: &mut Connection, cx: &Context, before: &Before, news: &News) {
+fn steer(c: &mut Connection, before: &Before, news: &News) {
     let lost = c.cold.stats.octets_lost - before.lost;
     let (mss, ssthresh) = (u32::from(c.eff_snd_mss), c.cold.congestion.ssthresh());
     let governs = c.cold.congestion.governs_recovery();
@@ -250,7 +247,6 @@ fn steer(c: &mut Connection, cx: &Context, before: &Before, news: &News) {
     if governs || !recovery.is_reducing() || inflates {
         return;
     }
-    let _ = cx;
     let step = Step {
         delivered: news.delivered.octets,
         safe: news.advanced && lost == 0,
