@@ -156,6 +156,16 @@ fn a_timeout_is_the_reduction_of_its_window() {
     );
 }
 
+/// Nobody has to echo for that. covers: 3168-6
+#[test]
+fn a_timeout_is_told_without_an_echo() {
+    let mut peer = sender();
+    peer.says(10 * MSS as usize);
+    peer.next(s(5)).expect("the timer fires");
+    peer.all(&format!("{{. seq=1 ack={}}}", 1 + 10 * MSS));
+    assert_eq!(codes(&peer.says(2 * MSS as usize))[0], CWR);
+}
+
 /// The answer to a loss is the reduction of its window. covers: 3168-6
 #[test]
 fn a_fast_retransmission_is_the_reduction_of_its_window() {
