@@ -103,12 +103,29 @@ pub struct TcpConfig {
     pub pacing: Pacing,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
+    /// Explicit congestion notification. Accepted, not asked for.
+    pub ecn: EcnMode,
     /// Text on the SYN (RFC 7413).
     pub fast_open: FastOpenConfig,
     /// What the user timeout option may lead to (RFC 5482).
     pub user_timeout: UserTimeoutLimits,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
+}
+
+/// Explicit congestion notification (RFC 3168, RFC 9768).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EcnMode {
+    /// Neither asked for nor accepted.
+    Off,
+    /// Accepted as in RFC 3168 when a peer asks, not asked for. The default.
+    #[default]
+    Accept,
+    /// RFC 3168, asked for and accepted.
+    Classic,
+    /// Accurate feedback (RFC 9768), asked for and accepted; with peers that know only RFC 3168,
+    /// that.
+    Accurate,
 }
 
 /// How losses are found and repaired.
@@ -486,6 +503,7 @@ impl TcpConfig {
                 burst: 5,
                 interval: ms(500),
             },
+            ecn: EcnMode::Accept,
             fast_open: FastOpenConfig::default(),
             user_timeout: UserTimeoutLimits::default(),
             ignore_rst_in_time_wait: server,

@@ -237,6 +237,10 @@ mib! {
     dsack_old_sent = "TcpExt" "TCPDSACKOldSent",
     /// D-SACK blocks sent for out-of-order duplicates.
     dsack_ofo_sent = "TcpExt" "TCPDSACKOfoSent",
+    /// Acceptable segments that arrived with CE on connections with ECN.
+    ecn_ce_received = "Synfin" "EcnCeReceived",
+    /// Acknowledgements that reported CE.
+    ecn_echo_received = "Synfin" "EcnEchoReceived",
     /// Text on our SYN that was acknowledged with it.
     fast_open_active = "TcpExt" "TCPFastOpenActive",
     /// Fast opens of ours that failed: no answer in time, or the text was not taken.

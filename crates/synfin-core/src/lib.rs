@@ -54,9 +54,9 @@ pub use synfin_wire as wire;
 
 pub use buffer::Slices;
 pub use config::{
-    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, FastOpenConfig, KeepAlive,
-    Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig, RtoConfig, SocketOptions,
-    StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
+    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, EcnMode, FastOpenConfig,
+    KeepAlive, Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig, RtoConfig,
+    SocketOptions, StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -79,11 +79,13 @@ pub use tcp::congestion::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, ControllerFactory, Controllers,
     LostSample, Metrics, Phase, RateSample, SentSample,
 };
+pub use tcp::ecn::IpEcn;
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
-    AckReason, FastOpenEvent, FlowId, LossSign, ReceiveLimit, RecoveryEvent, ResetReason, Role,
-    SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign, UserCall,
+    AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
+    Role, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign,
+    UserCall,
 };

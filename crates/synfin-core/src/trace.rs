@@ -13,6 +13,7 @@ use synfin_wire::{Flags, FourTuple, SackBlocks, SeqNum, Timestamps};
 use crate::counters::DropReason;
 use crate::event::{CloseReason, SoftError};
 use crate::state::{Cause, State};
+use crate::tcp::ecn::IpEcn;
 use crate::time::Instant;
 
 /// Names one flow in a trace: a connection with its half-open and its TIME-WAIT record. 0 is "no
@@ -109,6 +110,8 @@ pub enum TraceEvent {
         /// Octets in flight.
         flight_size: u32,
     },
+    /// Explicit congestion notification (RFC 3168, RFC 9768).
+    Ecn(EcnEvent),
     /// A new round-trip sample, in microseconds (RFC 6298).
     Rtt {
         /// The sample.
@@ -181,6 +184,8 @@ pub struct SegmentRecord {
     pub cookie_len: Option<u8>,
     /// SACK option.
     pub sack: SackBlocks,
+    /// The ECN field of the packet that carried it.
+    pub ecn: IpEcn,
 }
 
 /// Why a segment was sent.
@@ -261,6 +266,8 @@ pub enum AckReason {
     WindowUpdate,
     /// RFC 5961: the peer shall prove that it means it.
     Challenge,
+    /// The network marked what arrived (RFC 3168 section 6.1.3).
+    CongestionExperienced,
     /// The peer is to hear our user timeout (RFC 5482).
     UserTimeout,
     /// The answer of TIME-WAIT to a repeated FIN or old text.
@@ -288,6 +295,8 @@ pub enum ResetReason {
     Refused,
     /// The time to linger ended.
     LingerExpired,
+    /// The peer asked for both kinds of ECN in one handshake (RFC 9768 section 3.1.5).
+    MixedEcn,
 }
 
 /// The timers of RFC 9293 section 3.8 and its companions.
@@ -391,6 +400,33 @@ pub enum ReceiveLimit {
     Application,
     /// The buffer pool is nearly full.
     Memory,
+}
+
+/// What explicit congestion notification came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EcnEvent {
+    /// Both ends speak it.
+    Negotiated {
+        /// RFC 9768 rather than RFC 3168.
+        accurate: bool,
+    },
+    /// The SYN goes out without asking from here on: the path, or the peer, may not bear it.
+    SynFallBack,
+    /// The path changed the ECN field of the SYN: nothing of ours will be ECN-capable.
+    Mangled,
+    /// The path clears the feedback of the peer: nothing of ours will be ECN-capable.
+    FeedbackZeroed,
+    /// A segment arrived with CE.
+    CongestionExperienced,
+    /// The peer reported CE, and the congestion window was reduced.
+    Reduced {
+        /// Octets marked, as far as the peer tells; 0 in RFC 3168.
+        ce_octets: u32,
+    },
+    /// The peer reported CE at a window of one segment: nothing new until the time of a
+    /// retransmission has passed.
+    Held,
 }
 
 /// A call of the application (RFC 9293 section 3.9.1).

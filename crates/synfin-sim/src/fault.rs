@@ -45,12 +45,20 @@ pub enum Treatment {
     Duplicate,
     /// A bit of it flips.
     Corrupt,
+    /// The network marks it CE, if it may.
+    Mark,
+    /// A router clears the ECN field of its IP header.
+    ClearField,
+    /// A middlebox clears the flags AE, CWR and ECE.
+    ClearFlags,
 }
 
 /// A fault that hits certain segments. As text:
 ///
-/// `drop|delay|duplicate|corrupt the first|second|3rd|...|every RST|SYN|SYN,ACK|FIN|data|ACK
-/// [of HOST] [by N ms|s]`
+/// `drop|delay|duplicate|corrupt|mark|unmark|strip the first|second|3rd|...|every
+/// RST|SYN|SYN,ACK|FIN|data|ACK [of HOST] [by N ms|s]`
+///
+/// `mark` writes CE, `unmark` clears the ECN field, `strip` clears the ECN flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentFault {
     /// What happens.
@@ -171,9 +179,16 @@ impl FromStr for SegmentFault {
             ("drop" | "lose", None) => Treatment::Drop,
             ("duplicate", None) => Treatment::Duplicate,
             ("corrupt", None) => Treatment::Corrupt,
+            ("mark", None) => Treatment::Mark,
+            ("unmark", None) => Treatment::ClearField,
+            ("strip", None) => Treatment::ClearFlags,
             ("delay", Some(Some(by))) => Treatment::Delay(by),
             ("delay", _) => return Err(wrong("delay needs an amount, as in \"by 20 ms\"")),
-            _ => return Err(wrong("the verb is drop, delay, duplicate or corrupt")),
+            _ => {
+                return Err(wrong(
+                    "the verb is drop, delay, duplicate, corrupt, mark, unmark or strip",
+                ));
+            }
         };
         if let Some(word) = words.next() {
             return Err(wrong(&format!("{word:?} is too much")));
@@ -236,6 +251,14 @@ mod tests {
         let fault: SegmentFault = "delay every data by 20 ms".parse().expect("sound");
         assert_eq!(fault.treatment, Treatment::Delay(Duration::from_millis(20)));
         assert_eq!(fault.which, Which::Every);
+        for (verb, treatment) in [
+            ("mark", Treatment::Mark),
+            ("unmark", Treatment::ClearField),
+            ("strip", Treatment::ClearFlags),
+        ] {
+            let fault: SegmentFault = format!("{verb} every data").parse().expect("sound");
+            assert_eq!(fault.treatment, treatment);
+        }
         let fault: SegmentFault = "duplicate 12th ACK".parse().expect("sound");
         assert_eq!((fault.which, fault.host), (Which::Nth(12), None));
     }

@@ -31,6 +31,7 @@ mod app;
 mod check;
 mod clock;
 mod digest;
+mod ecn;
 mod executor;
 mod fault;
 mod host;

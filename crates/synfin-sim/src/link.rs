@@ -40,6 +40,7 @@ pub struct LinkConfig {
     pub(crate) delay: Duration,
     pub(crate) jitter: Duration,
     pub(crate) queue: usize,
+    pub(crate) mark_above: Option<usize>,
     pub(crate) loss: Loss,
     pub(crate) reorder: f64,
     pub(crate) reorder_by: Duration,
@@ -55,6 +56,7 @@ impl Default for LinkConfig {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             queue: 1 << 20,
+            mark_above: None,
             loss: Loss::Uniform(0.0),
             reorder: 0.0,
             reorder_by: Duration::from_millis(1),
@@ -92,6 +94,13 @@ impl LinkConfig {
     /// Octets that may wait before the link; what comes beyond is lost. 1 MiB by default.
     pub fn queue(mut self, octets: usize) -> Self {
         self.queue = octets;
+        self
+    }
+
+    /// A packet that finds more than so many octets waiting is marked CE, if its sender said that
+    /// it may be (RFC 3168 section 5); nothing is marked by default.
+    pub fn mark_above(mut self, octets: usize) -> Self {
+        self.mark_above = Some(octets);
         self
     }
 
@@ -140,6 +149,8 @@ pub enum Verdict {
         again: Option<Instant>,
         /// Which bit flips, as a fraction of the packet.
         flip: Option<f64>,
+        /// The queue was long enough to be told of.
+        congested: bool,
     },
 }
 
@@ -203,7 +214,7 @@ impl Way {
         if len > config.mtu as usize {
             return Verdict::Lost("MTU");
         }
-        let Some(left) = self.leave(config, now, len) else {
+        let Some((left, congested)) = self.leave(config, now, len) else {
             return Verdict::Lost("queue");
         };
         if self.is_lost(config.loss) {
@@ -222,13 +233,19 @@ impl Way {
             .chance(config.duplicate)
             .then(|| at + config.reorder_by / 2);
         let flip = random.chance(config.corrupt).then(|| random.unit());
-        Verdict::Arrives { at, again, flip }
+        Verdict::Arrives {
+            at,
+            again,
+            flip,
+            congested,
+        }
     }
 
-    /// When the last bit is on the link; `None` when the queue is full.
-    fn leave(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Option<Instant> {
+    /// When the last bit is on the link, and whether too much waits before it; `None` when the
+    /// queue is full.
+    fn leave(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Option<(Instant, bool)> {
         let Some(rate) = config.rate else {
-            return Some(now);
+            return Some((now, false));
         };
         let start = self.busy_until.map_or(now, |busy| busy.max(now));
         let waits = start.saturating_duration_since(now).as_nanos();
@@ -239,7 +256,8 @@ impl Way {
         let nanos = (len as u64 * 8).saturating_mul(1_000_000_000) / rate;
         let left = start + Duration::from_nanos(nanos);
         self.busy_until = Some(left);
-        Some(left)
+        let congested = config.mark_above.is_some_and(|most| waiting > most as u128);
+        Some((left, congested))
     }
 
     fn is_lost(&mut self, loss: Loss) -> bool {
@@ -281,9 +299,23 @@ mod tests {
             at: now + ms(after),
             again: None,
             flip: None,
+            congested: false,
         };
         assert_eq!(arrivals, [arrives(11), arrives(12), Verdict::Lost("queue")]);
         assert_eq!(way.offer(&config, now + ms(50), 1000), arrives(61));
+    }
+
+    #[test]
+    fn a_long_queue_is_told_of() {
+        let config = LinkConfig::new().rate(8_000_000).mark_above(1500);
+        let mut way = way();
+        let told: Vec<bool> = (0..4)
+            .map(|_| match way.offer(&config, Instant::START, 1000) {
+                Verdict::Arrives { congested, .. } => congested,
+                Verdict::Lost(why) => panic!("lost: {why}"),
+            })
+            .collect();
+        assert_eq!(told, [false, false, true, true], "0, 1000, 2000, 3000 wait");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use synfin_core::wire::{Ipv4Header, Ipv6Header, ipv4, tcp};
-use synfin_core::{Flags, FourTuple, SeqNum};
+use synfin_core::{Flags, FourTuple, IpEcn, SeqNum};
 
+use crate::ecn;
 use crate::fault;
 
 /// What one end of a connection has said so far.
@@ -18,6 +19,8 @@ struct Talk {
     ack: Option<SeqNum>,
     /// The highest right edge of a window promised.
     edge: Option<SeqNum>,
+    /// The end of the text sent so far.
+    end: SeqNum,
 }
 
 /// Watches every packet that leaves a host.
@@ -48,7 +51,24 @@ impl WireCheck {
             local: (src, segment.src_port).into(),
             remote: (dst, segment.dst_port).into(),
         };
+        if ecn::field(packet) != IpEcn::NotEct {
+            self.capable(tuple, &segment)?;
+        }
         self.segment(tuple, &segment)
+    }
+
+    /// Only new text may be ECN-capable. covers: 3168-3
+    fn capable(&self, tuple: FourTuple, segment: &tcp::Segment<'_>) -> Result<(), String> {
+        let talk = self.talks.get(&(tuple.local, tuple.remote));
+        let control = segment.syn() || segment.has(Flags::RST) || segment.text.is_empty();
+        let again = talk.is_some_and(|talk| segment.seq.before(talk.end));
+        if control || again {
+            let (flags, seq) = (segment.flags, segment.seq);
+            return Err(format!(
+                "3168-3: {flags} seq={seq} is ECN-capable and no new text ({tuple})"
+            ));
+        }
+        Ok(())
     }
 
     fn segment(&mut self, tuple: FourTuple, segment: &tcp::Segment<'_>) -> Result<(), String> {
@@ -61,6 +81,7 @@ impl WireCheck {
                 shift: segment.options.window_scale,
                 ack: None,
                 edge: None,
+                end: segment.seq,
             };
             let known = self
                 .talks
@@ -71,6 +92,9 @@ impl WireCheck {
             }
         }
         self.within_window(tuple, segment)?;
+        if let Some(talk) = self.talks.get_mut(&(tuple.local, tuple.remote)) {
+            talk.end = talk.end.max(segment.seq + segment.text.len() as u32);
+        }
         self.nothing_taken_back(tuple, segment)
     }
 

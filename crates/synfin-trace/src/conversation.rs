@@ -12,6 +12,7 @@ use crate::mark::{Change, Lifeline, Mark, MarkKind};
 use crate::numbers::Origins;
 use crate::packet::Packet;
 use crate::timeline::{EndId, Entry, Happening, Timeline};
+use crate::words;
 
 /// Two ends that talk: the host that was named first stands left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -302,6 +303,11 @@ impl Attacher {
                         attempt,
                     };
                     self.mark(conversation, at, what);
+                }
+            }
+            TraceEvent::Ecn(event) => {
+                if let Some(what) = words::ecn_change(*event) {
+                    self.mark(conversation, at, MarkKind::Ecn(what));
                 }
             }
             TraceEvent::TimerCancelled { timer } => self.cancelled(conversation, at, *timer),

@@ -77,6 +77,8 @@ pub enum MarkKind {
     },
     /// The connection left the wire in a way that is worth a word.
     Closed(CloseReason),
+    /// What congestion notification changed at this end, in a few words.
+    Ecn(&'static str),
     /// The application's own words.
     Note(String),
     /// The host went silent.

@@ -1,7 +1,9 @@
 //! A packet between two hosts: its segment, why it was sent, and what became of it.
 
 use synfin_core::wire::{Ipv4Header, Ipv6Header, extension, protocol, tcp};
-use synfin_core::{FlowId, FourTuple, Instant, SegmentRecord, SendReason, TraceEvent, TraceRecord};
+use synfin_core::{
+    FlowId, FourTuple, Instant, IpEcn, SegmentRecord, SendReason, TraceEvent, TraceRecord,
+};
 
 use crate::timeline::{EndId, Trip};
 
@@ -124,8 +126,18 @@ fn read_segment(octets: &[u8]) -> Option<(FourTuple, SegmentRecord)> {
             .fast_open
             .map(|cookie| cookie.as_slice().len() as u8),
         sack: segment.options.sack,
+        ecn: ip_ecn(octets),
     };
     Some((tuple, record))
+}
+
+/// The ECN field of the IP header.
+fn ip_ecn(octets: &[u8]) -> IpEcn {
+    match octets {
+        [first, second, ..] if first >> 4 == 6 => IpEcn::of(second >> 4),
+        [_, second, ..] => IpEcn::of(*second),
+        _ => IpEcn::NotEct,
+    }
 }
 
 fn tcp_payload(octets: &[u8]) -> Option<(std::net::IpAddr, std::net::IpAddr, &[u8])> {

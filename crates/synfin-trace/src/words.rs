@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use synfin_core::{
-    AckReason, FastOpenEvent, Flags, Instant, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
-    SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, UndoSign, UserCall,
+    AckReason, EcnEvent, FastOpenEvent, Flags, Instant, IpEcn, LossSign, ReceiveLimit,
+    RecoveryEvent, ResetReason, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord,
+    UndoSign, UserCall,
 };
 
 /// Why a segment was sent.
@@ -75,6 +76,7 @@ pub(crate) const fn ack_reason(reason: AckReason) -> &'static str {
         AckReason::UserTimeout => "user timeout",
         AckReason::WindowUpdate => "window update",
         AckReason::Challenge => "challenge ACK",
+        AckReason::CongestionExperienced => "congestion experienced",
         AckReason::TimeWait => "TIME-WAIT answers",
         _ => "ACK",
     }
@@ -91,6 +93,7 @@ pub(crate) const fn reset_reason(reason: ResetReason) -> &'static str {
         ResetReason::ListenerClosed => "listener closed",
         ResetReason::Refused => "refused by the application",
         ResetReason::LingerExpired => "linger expired",
+        ResetReason::MixedEcn => "two kinds of ECN in one handshake",
         _ => "reset",
     }
 }
@@ -176,6 +179,44 @@ pub(crate) fn options(
     parts.join(",")
 }
 
+/// The ECN field of an IP header, by the names of RFC 3168.
+pub(crate) const fn ip_ecn(field: IpEcn) -> &'static str {
+    match field {
+        IpEcn::NotEct => "Not-ECT",
+        IpEcn::Ect0 => "ECT(0)",
+        IpEcn::Ect1 => "ECT(1)",
+        IpEcn::Ce => "CE",
+    }
+}
+
+/// What an event of ECN changes, in a few words; `None` for one that changes nothing yet.
+pub(crate) const fn ecn_change(event: EcnEvent) -> Option<&'static str> {
+    match event {
+        EcnEvent::SynFallBack => Some("asks without ECN"),
+        EcnEvent::Mangled | EcnEvent::FeedbackZeroed => Some("ECN off: mangled"),
+        EcnEvent::Reduced { .. } => Some("ECN: cwnd reduced"),
+        EcnEvent::Held => Some("ECN: waits"),
+        _ => None,
+    }
+}
+
+fn ecn(event: EcnEvent) -> String {
+    match event {
+        EcnEvent::Negotiated { accurate: false } => "ECN: both ends speak it".to_owned(),
+        EcnEvent::Negotiated { accurate: true } => "ECN: both ends report accurately".to_owned(),
+        EcnEvent::SynFallBack => "ECN: the SYN asks no more".to_owned(),
+        EcnEvent::Mangled => "ECN: the path changes the field, sending without".to_owned(),
+        EcnEvent::FeedbackZeroed => "ECN: the path clears the reports, sending without".to_owned(),
+        EcnEvent::CongestionExperienced => "ECN: the network marked this segment".to_owned(),
+        EcnEvent::Reduced { ce_octets: 0 } => "ECN: marks reported, window reduced".to_owned(),
+        EcnEvent::Reduced { ce_octets } => {
+            format!("ECN: {} marked, window reduced", octets(ce_octets.into()))
+        }
+        EcnEvent::Held => "ECN: marks reported at the smallest window, waiting".to_owned(),
+        _ => "ECN".to_owned(),
+    }
+}
+
 /// A segment in one line, with raw numbers.
 pub fn describe_segment(segment: &SegmentRecord) -> String {
     let mut text = format!("{} seq={}", flags(segment.flags), segment.seq.raw());
@@ -186,6 +227,9 @@ pub fn describe_segment(segment: &SegmentRecord) -> String {
         text += &format!(" len={}", segment.text_len);
     }
     text += &format!(" win={}", segment.window);
+    if segment.ecn != IpEcn::NotEct {
+        text += &format!(" {}", ip_ecn(segment.ecn));
+    }
     let options = options(segment, synfin_core::SeqNum::raw);
     if !options.is_empty() {
         text += &format!(" [{options}]");
@@ -223,6 +267,7 @@ pub fn describe_record(record: &TraceRecord) -> String {
             srtt_us,
             rto_us,
         } => format!("RTT {sample_us} us, SRTT {srtt_us} us, RTO {rto_us} us"),
+        TraceEvent::Ecn(event) => ecn(*event),
         TraceEvent::SendWindow { snd_wnd } => format!("send window {snd_wnd}"),
         TraceEvent::ReceiveLimit { by, rcv_wnd } => {
             format!("receive window {rcv_wnd}, {}", receive_limit(*by))

@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Lose(Segment),
     /// The link holds a segment back for so many more milliseconds; others overtake it.
     Delay(Segment, u64),
+    /// A router marks a segment instead of dropping it.
+    Mark(Segment),
     /// After so many milliseconds the server is gone, and says nothing.
     Crash(u64),
     /// After so many milliseconds the server forgets everything and starts again.

@@ -129,6 +129,7 @@ fn losses_are_repaired() {
         ("fast-retransmit", 1, 1),
         ("rto", 3, 3),
         ("out-of-order", 0, 0),
+        ("ecn", 0, 0),
     ] {
         let summary = summary(&play(scene).1);
         assert_eq!(summary["lost"], lost, "{scene}");
@@ -144,6 +145,7 @@ fn what_the_name_says_is_seen() {
         ("rto", "again, RTO"),
         ("old-duplicate-syn", "RST seq=1"),
         ("fast-retransmit", "again, RACK"),
+        ("ecn", "ECN: cwnd reduced"),
         ("zero-window", "window probe"),
         ("out-of-order", "late"),
         ("keep-alive", "keep-alive probe"),

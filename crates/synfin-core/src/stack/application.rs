@@ -628,6 +628,8 @@ fn syn_segment(irs: synfin_wire::SeqNum) -> crate::tcp::segment::Seg {
         urgent: 0,
         text_len: 0,
         options: Default::default(),
+        ecn: Default::default(),
+        handshake: true,
     }
 }
 

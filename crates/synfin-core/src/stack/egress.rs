@@ -16,6 +16,7 @@ use crate::ip::output::IpMeta;
 use crate::replies::{Reply, SegmentReply};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
+use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recv::{half, timestamps};
@@ -61,6 +62,15 @@ struct Outgoing {
     text_len: usize,
     ttl: u8,
     tos: u8,
+}
+
+impl Outgoing {
+    /// covers: 3168-12 (the DSCP stays as it is)
+    fn add(&mut self, addition: &ecn::emission::Addition) {
+        self.header.flags |= addition.flags;
+        self.header.options.accecn = addition.option;
+        self.tos |= addition.ip.bits();
+    }
 }
 
 impl Stack {
@@ -138,6 +148,7 @@ impl Stack {
         let field = on_emit(c, &mut self.cx, &emission);
         let mut options = options_of(c, &self.cx, &emission);
         user_timeout::put(c, &emission, &mut options);
+        let addition = ecn::emission::on_emit(c, &mut self.cx, &emission, &options);
         let mut out = outgoing(
             c,
             &self.cx,
@@ -146,6 +157,7 @@ impl Stack {
             field,
             options,
         );
+        out.add(&addition);
         urgent::put(c, &mut out.header);
         let payload = payload_for(c, &self.cx, index, &emission);
         out.text_len = payload.map_or(0, Payload::len);
@@ -460,11 +472,12 @@ fn syn_ack_header(
         window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
         sack_permitted: entry.offer.sack,
         timestamps: entry.timestamps(cx.now),
+        accecn: entry.offer.ecn.option(entry.copies),
         user_timeout: user_timeout::advertised(socket),
         fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
         ..Options::default()
     };
-    let flags = Flags::SYN | Flags::ACK;
+    let flags = Flags::SYN | Flags::ACK | entry.offer.ecn.flags(entry.copies);
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
 }
 
@@ -479,7 +492,7 @@ fn challenge_header(entry: &HalfOpen, cx: &Context) -> Header {
     half_open_header(
         entry,
         entry.iss + 1,
-        Flags::ACK,
+        Flags::ACK | entry.offer.ecn.flags_of_ack(),
         entry.rcv_wnd >> shift,
         options,
     )
@@ -523,6 +536,8 @@ fn trace_sent(
         urgent: header.urgent,
         text_len: out.text_len as u32,
         options: header.options,
+        ecn: IpEcn::of(out.tos),
+        handshake: header.flags.contains(Flags::SYN),
     };
     cx.trace(
         flow,

@@ -16,6 +16,7 @@ use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
 use crate::stack::Stack;
 use crate::state::State;
+use crate::tcp::ecn::IpEcn;
 use crate::tcp::icmp_arrives;
 use crate::tcp::reset;
 use crate::tcp::segment::{Arrival, Seg};
@@ -285,7 +286,7 @@ fn parse_segment(packet: &Packet, chunk: &mut Chunk) -> Result<(FourTuple, Seg),
         local: SocketAddr::new(packet.dst, segment.dst_port),
         remote: SocketAddr::new(packet.src, segment.src_port),
     };
-    let seg = Seg::of(&segment);
+    let seg = Seg::of(&segment, IpEcn::of(packet.tos));
     let text_start = end - segment.text.len();
     chunk.truncate(end);
     chunk.trim_front(text_start);

@@ -13,6 +13,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Events, Marks};
+use crate::tcp::ecn;
 use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
 use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::reset::{self, ChallengeLimiter};
@@ -165,7 +166,7 @@ impl Stack {
             rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
             shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,
-            offer: Offer::of(seg, &self.cx.config.tcp.options),
+            offer: Offer::of(seg, &self.cx.config.tcp),
             ts_recent: seg.options.timestamps.map_or(0, |t| t.val),
             ts_offset: self
                 .cx
@@ -232,6 +233,15 @@ impl Stack {
             let segment = arrival.seg.record(crate::tcp::connection::Shift::NONE);
             self.cx.trace(flow, TraceEvent::Received { segment });
         }
+        if !self.same_ecn(id, &arrival.seg) {
+            // covers: 9768-11
+            self.cx.drop(flow, DropReason::ChallengedSyn);
+            let reason = ResetReason::MixedEcn;
+            reset::answer(&mut self.cx, origin, &arrival.seg, flow, reason);
+            self.remove_half_open(id, Cause::Abort);
+            self.free_text(&mut arrival);
+            return;
+        }
         match verdict {
             Verdict::Stay(reason) => self.cx.drop(flow, reason),
             Verdict::Repeat => {
@@ -256,6 +266,16 @@ impl Stack {
             Verdict::Establish => self.complete_handshake(id, origin, &mut arrival),
         }
         self.free_text(&mut arrival);
+    }
+
+    /// Whether a repeated SYN asks for the same kind of ECN, or for none any more.
+    fn same_ecn(&mut self, id: SlotId, seg: &Seg) -> bool {
+        let mode = self.cx.config.tcp.ecn;
+        let Some(entry) = self.tables.half_open.get_mut(id) else {
+            return true;
+        };
+        let repeated = seg.syn() && !seg.has_ack() && !seg.rst() && seg.seq == entry.irs;
+        !repeated || entry.offer.ecn.on_repeated_syn(seg, mode)
     }
 
     fn challenge_half_open(&mut self, index: u32) {
@@ -290,6 +310,7 @@ impl Stack {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
         }
+        ecn::negotiation::report(c, &mut self.cx);
         segment_arrives(c, &mut self.cx, origin, arrival);
         self.enqueue_for_accept(listener, conn);
         self.settle(conn);
@@ -500,7 +521,7 @@ impl Stack {
             tuple,
             seq: record.snd_nxt,
             ack: record.rcv_nxt,
-            flags: Flags::ACK,
+            flags: Flags::ACK | record.ecn_flags,
             wnd: record.wnd_field,
             timestamps,
             flow: record.flow,

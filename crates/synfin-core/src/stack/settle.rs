@@ -8,6 +8,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
 use crate::tcp::send::{buffer as send_buffer, persist, window};
@@ -168,6 +169,7 @@ impl Stack {
             flow: c.cold.flow,
             device: c.cold.device,
             wnd_field: last_window(c),
+            ecn_flags: ecn::emission::flags_of_ack(&c.cold.ecn),
             answered: None,
             owner: (!c.is_orphan()).then_some(ConnId(id)),
         }

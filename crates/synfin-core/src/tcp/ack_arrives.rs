@@ -3,6 +3,7 @@
 //! what follows from it is the business of [`recovery`](super::recovery).
 
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::ecn;
 use crate::tcp::recovery::phases::{self, Before};
 use crate::tcp::recovery::scoreboard::{Judge, News};
 use crate::tcp::recv::timestamps;
@@ -71,7 +72,8 @@ fn before(c: &Connection, seg: &Seg) -> Standing {
         ack: Before {
             in_flight,
             lost: c.cold.stats.octets_lost,
-            cwnd_limited: limited || half_used,
+            // News of congestion lets no window grow.
+            cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
             acked: acked - u32::from(acked > 0 && c.syn_unacked()),
             duplicate: is_duplicate(c, seg),
         },

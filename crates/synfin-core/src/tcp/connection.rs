@@ -20,6 +20,7 @@ use crate::replies::Replies;
 use crate::slab::SlotId;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, NewReno, initial_window};
+use crate::tcp::ecn::Ecn;
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::recovery::{Recovery, delivery, rack};
@@ -301,6 +302,7 @@ pub(crate) struct Cold {
     pub(crate) options: Option<Box<Settings>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
+    pub(crate) ecn: Ecn,
     pub(crate) reordering: rack::Reordering,
     pub(crate) iss: SeqNum,
     pub(crate) irs: SeqNum,
@@ -393,6 +395,8 @@ pub(crate) struct Deadlines {
     pub(crate) persist: Option<Instant>,
     pub(crate) delayed_ack: Option<Instant>,
     pub(crate) user_timeout: Option<Instant>,
+    /// No new text before (3168-10).
+    pub(crate) ecn_hold: Option<Instant>,
     pub(crate) pacing: Option<Instant>,
 }
 
@@ -403,6 +407,7 @@ impl Deadlines {
             self.persist,
             self.delayed_ack,
             self.user_timeout,
+            self.ecn_hold,
             self.pacing,
         ]
         .into_iter()
@@ -468,6 +473,7 @@ impl Connection {
                     .map(|options| Box::new(Settings::new(options))),
                 congestion: Congestion::NewReno(NewReno::new(0)),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
+                ecn: Ecn::OFF,
                 reordering: rack::Reordering::default(),
                 iss,
                 irs: zero,
@@ -550,6 +556,7 @@ impl Connection {
         if entry.offer.sack {
             self.marks.set(Marks::SACK);
         }
+        self.cold.ecn = entry.offer.ecn.into_state(entry.copies);
         self.cold.peer_mss = self.effective_peer_mss(Some(entry.peer_mss));
         self.start_congestion_control(cx);
     }

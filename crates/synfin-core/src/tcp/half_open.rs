@@ -5,11 +5,12 @@ use core::net::Ipv6Addr;
 
 use synfin_wire::{SeqNum, Timestamps};
 
-use crate::config::OptionConfig;
+use crate::config::TcpConfig;
 use crate::driver::DeviceId;
 use crate::event::ListenerId;
 use crate::slab::SlotId;
 use crate::tcp::connection::{Context, Key, Shift};
+use crate::tcp::ecn::negotiation::Answer;
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::segment::Seg;
 use crate::time::Instant;
@@ -74,15 +75,18 @@ pub(crate) struct Offer {
     pub(crate) window_scale: Option<u8>,
     pub(crate) timestamps: bool,
     pub(crate) sack: bool,
+    pub(crate) ecn: Answer,
 }
 
 impl Offer {
     /// covers: 7323-1, 7323-2, 7323-9, 2018-1
-    pub(crate) fn of(seg: &Seg, config: &OptionConfig) -> Self {
+    pub(crate) fn of(seg: &Seg, config: &TcpConfig) -> Self {
+        let takes = &config.options;
         Self {
-            window_scale: seg.options.window_scale.filter(|_| config.window_scale),
-            timestamps: config.timestamps && seg.options.timestamps.is_some(),
-            sack: config.sack && seg.options.sack_permitted,
+            window_scale: seg.options.window_scale.filter(|_| takes.window_scale),
+            timestamps: takes.timestamps && seg.options.timestamps.is_some(),
+            sack: takes.sack && seg.options.sack_permitted,
+            ecn: Answer::of(seg, config.ecn),
         }
     }
 }

@@ -5,6 +5,7 @@ use synfin_wire::{Flags, SeqNum};
 
 use crate::buffer::Chunk;
 use crate::tcp::connection::Shift;
+use crate::tcp::ecn::IpEcn;
 use crate::trace::SegmentRecord;
 
 /// The variables of RFC 9293 section 3.3.1 for the current segment.
@@ -18,10 +19,14 @@ pub(crate) struct Seg {
     pub(crate) urgent: u16,
     pub(crate) text_len: u32,
     pub(crate) options: Options,
+    /// The ECN field of the packet.
+    pub(crate) ecn: IpEcn,
+    /// It came with SYN, trimmed or not: its ECN flags are not those of later segments.
+    pub(crate) handshake: bool,
 }
 
 impl Seg {
-    pub(crate) fn of(segment: &Segment<'_>) -> Self {
+    pub(crate) fn of(segment: &Segment<'_>, ecn: IpEcn) -> Self {
         Self {
             seq: segment.seq,
             ack: segment.ack,
@@ -30,6 +35,8 @@ impl Seg {
             urgent: segment.urgent,
             text_len: segment.text.len() as u32,
             options: segment.options,
+            ecn,
+            handshake: segment.syn(),
         }
     }
 
@@ -78,6 +85,7 @@ impl Seg {
                 .fast_open
                 .map(|cookie| cookie.as_slice().len() as u8),
             sack: self.options.sack,
+            ecn: self.ecn,
         }
     }
 }

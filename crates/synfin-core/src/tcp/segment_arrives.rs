@@ -16,6 +16,7 @@ use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recv::{text, timestamps, urgent};
 use crate::tcp::reset;
@@ -104,6 +105,7 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
     }
     timestamps::remember(c, cx, seg);
     keep_alive::on_received(c, cx);
+    ecn::receiver::on_segment(c, cx, seg);
     c.cold.received_tos = arrival.tos;
     trim(c, cx, arrival);
     NEXT
@@ -136,7 +138,7 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
             establish(c, cx, arrival);
         }
         if c.state.is_synchronized() && ack_arrives::is_acceptable(c, &seg) {
-            ack_arrives::process(c, cx, &seg);
+            take_ack(c, cx, &seg);
             on_our_fin_acked(c, cx, &seg);
             urgent::on_arrival(c, &seg);
         }
@@ -146,6 +148,7 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
     }
     if c.state == State::SynReceived && seg.syn() && seg.seq == c.cold.irs {
         // Our SYN,ACK was lost, or is slower than the peer's patience.
+        ecn::negotiation::on_repeated_syn(c, cx, &seg);
         c.marks.set(Marks::SEND_SYN);
         cx.drop(c.cold.flow, DropReason::OldDuplicate);
         return;
@@ -241,7 +244,7 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
         reset::challenge(c, cx);
         return DONE;
     }
-    ack_arrives::process(c, cx, seg);
+    take_ack(c, cx, seg);
     let joined = c.state == State::FinWait1 && seg.fin();
     if !joined {
         on_our_fin_acked(c, cx, seg);
@@ -250,6 +253,15 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
         DONE
     } else {
         NEXT
+    }
+}
+
+/// An acceptable acknowledgement, with what it reports of the network.
+fn take_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
+    let before = ecn::sender::before_ack(c, seg);
+    ack_arrives::process(c, cx, seg);
+    if let Some(before) = before {
+        ecn::sender::on_ack(c, cx, seg, before);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::event::CloseReason;
 use crate::state::Cause;
 use crate::tcp::ack_arrives;
 use crate::tcp::connection::{Connection, Context, Marks, Shift, Shifts};
+use crate::tcp::ecn::negotiation;
 use crate::tcp::fast_open;
 use crate::tcp::recv::timestamps;
 use crate::tcp::reset;
@@ -50,6 +51,9 @@ pub(crate) fn in_syn_sent(
 
 /// covers: ST-205, ST-206
 fn on_rst(c: &mut Connection, cx: &mut Context, seg: &Seg) {
+    if seg.has_ack() && negotiation::retries_plain(c, cx) {
+        return;
+    }
     if seg.has_ack() {
         c.leave_wire(cx, Some(Cause::Reset), CloseReason::Refused);
     } else {
@@ -60,6 +64,7 @@ fn on_rst(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 /// covers: ST-201, 7323-1, 7323-3
 fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     take_syn(c, cx, seg);
+    negotiation::on_syn_ack(c, cx, seg);
     fast_open::on_syn_ack(c, cx, seg);
     c.transition(cx, Cause::SynAck);
     ack_arrives::process(c, cx, seg);
@@ -77,6 +82,7 @@ fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 /// covers: ST-202, AB-1, 9293-MUST-10, 7323-26
 fn on_simultaneous_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     take_syn(c, cx, seg);
+    negotiation::on_crossing_syn(c, cx, seg);
     c.snd.wl1 = seg.seq;
     c.snd.wl2 = seg.ack;
     window::set(c, cx, u32::from(seg.wnd));

@@ -4,7 +4,7 @@
 use alloc::collections::VecDeque;
 use core::net::Ipv6Addr;
 
-use synfin_wire::SeqNum;
+use synfin_wire::{Flags, SeqNum};
 
 use crate::config::StackConfig;
 use crate::driver::DeviceId;
@@ -29,6 +29,8 @@ pub(crate) struct TimeWaitRecord {
     pub(crate) flow: FlowId,
     pub(crate) device: DeviceId,
     pub(crate) wnd_field: u16,
+    /// What its acknowledgements report of the network.
+    pub(crate) ecn_flags: Flags,
     /// When an old segment was last answered.
     pub(crate) answered: Option<Tick>,
     /// The handle that still waits to be given back.

@@ -3,6 +3,7 @@
 use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::ecn;
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::delayed_ack;
 use crate::tcp::reset::reset_connection;
@@ -28,6 +29,10 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
     }
     if due(deadlines.retransmit) && !c.marks.has(Marks::OFF_WIRE) {
         rto::on_deadline(c, cx);
+        ecn::sender::on_timeout(c);
+    }
+    if due(deadlines.ecn_hold) {
+        c.active().deadlines.ecn_hold = None;
     }
     if due(deadlines.pacing) {
         pacing::on_expiry(c);

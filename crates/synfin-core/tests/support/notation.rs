@@ -1,6 +1,7 @@
 //! Segments as text: `{FIN. seq=R ack=N len=5}`.
 
 use synfin_core::Flags;
+use synfin_core::wire::tcp::{AccEcn, AccEcnOrder};
 
 /// What relative sequence numbers a script may name.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +35,7 @@ pub(crate) struct Script {
     pub(crate) corrupt: bool,
     /// Text that is not the octets of its place.
     pub(crate) fill: Option<u8>,
+    pub(crate) accecn: Option<AccEcn>,
     /// The Fast Open option: a cookie in hexadecimal digits, or nothing to ask for one.
     pub(crate) cookie: Option<Vec<u8>>,
     /// The user timeout option, in seconds.
@@ -68,6 +70,14 @@ impl Script {
                 "mss" => script.mss = Some(number() as u16),
                 "ws" => script.ws = Some(number() as u8),
                 "ts" => script.ts = Some(number()),
+                "ect1" => script.tos |= 1,
+                "ect0" => script.tos |= 2,
+                "ce" => script.tos |= 3,
+                "ace" => script.flags |= Flags::from_bits((number() as u16 & 7) << 6),
+                "counters" => {
+                    let counters: Vec<u32> = value.split('/').flat_map(str::parse).collect();
+                    script.accecn = Some(AccEcn::new(AccEcnOrder::Zero, &counters));
+                }
                 "bare" => script.bare = true,
                 "cookie" => script.cookie = Some(hexadecimal(value)),
                 "uto" => script.uto = Some(number() as u32),

@@ -222,6 +222,7 @@ impl Peer {
             window_scale: script.ws.or(self.setup.scale.filter(|_| own)),
             sack_permitted: own && self.setup.sack,
             timestamps: self.timestamps(script),
+            accecn: script.accecn,
             user_timeout: script.uto.and_then(UserTimeout::from_seconds),
             fast_open: script
                 .cookie

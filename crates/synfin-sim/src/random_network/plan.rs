@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synfin_core::{BufferSize, ConnectOptions, Profile, StackConfig};
+use synfin_core::{BufferSize, ConnectOptions, EcnMode, Profile, StackConfig};
 
 use crate::host::HostConfig;
 use crate::link::{LinkConfig, Loss};
@@ -78,6 +78,12 @@ impl Plan {
         config.tcp.options.sack = random.chance(0.7);
         config.tcp.options.window_scale = random.chance(0.8);
         let small = random.chance(0.1);
+        config.tcp.ecn = *part_for_ecn(random).pick(&[
+            EcnMode::Off,
+            EcnMode::Accept,
+            EcnMode::Classic,
+            EcnMode::Accurate,
+        ]);
         HostConfig::new(name)
             .address(&format!("10.0.0.{number}/24"))
             .address(&format!("fd00::{number}/64"))
@@ -95,6 +101,11 @@ impl Plan {
         };
         ((addr, 80).into(), ConnectOptions::default())
     }
+}
+
+/// Draws of its own, which move no others.
+fn part_for_ecn(random: &Random) -> Random {
+    Random::part(random.clone().next_u64(), 3168)
 }
 
 /// As it comes, or of a size that something is wrong with.
@@ -115,6 +126,10 @@ fn draw_link(random: &mut Random, loss: f64, clean: bool) -> LinkConfig {
         let rate = *random.pick(&[1_000_000, 10_000_000, 1_000_000_000]);
         let queue = *random.pick(&[16_000, 64_000, 1 << 20]);
         link = link.rate(rate).queue(if clean { 1 << 30 } else { queue });
+        let mut ecn = part_for_ecn(random);
+        if ecn.chance(0.5) {
+            link = link.mark_above(*ecn.pick(&[0, 8000, 50_000]));
+        }
     }
     if random.chance(0.3) {
         link = link.jitter(delay / 4);

@@ -2,6 +2,7 @@
 
 use synfin_trace::{EndId, Fate, PacketId, Trip};
 
+use crate::ecn;
 use crate::fault::{self, Treatment};
 use crate::link::Verdict;
 use crate::port::Outgoing;
@@ -80,15 +81,26 @@ impl Sim {
         let side = passing.side;
         let verdict = link.ways[side].offer(&link.configs[side], self.now, octets.len());
         link.counts[side].count(&verdict);
-        let (at, mut again, mut flip) = match verdict {
+        let (at, mut again, mut flip, congested) = match verdict {
             Verdict::Lost(why) => return self.lose(passing, why),
-            Verdict::Arrives { at, again, flip } => (at, again, flip),
+            Verdict::Arrives {
+                at,
+                again,
+                flip,
+                congested,
+            } => (at, again, flip, congested),
         };
+        if congested {
+            ecn::mark(&mut octets);
+        }
         let mut arrives = at;
         match treatment {
             Some(Treatment::Delay(by)) => arrives = at + by,
             Some(Treatment::Duplicate) => again = again.or(Some(at)),
             Some(Treatment::Corrupt) => flip = flip.or(Some(0.5)),
+            Some(Treatment::Mark) => ecn::mark(&mut octets),
+            Some(Treatment::ClearField) => ecn::clear_field(&mut octets),
+            Some(Treatment::ClearFlags) => ecn::clear_flags(&mut octets),
             Some(Treatment::Drop) | None => {}
         }
         if let Some(again) = again {

@@ -115,6 +115,9 @@ fn end_run(conversation: &Conversation<'_>, run: &mut Vec<Row>, folded: &mut Vec
     folded.extend(tail);
 }
 
+/// Of these, CWR alone tells that a window was reduced (RFC 3168).
+const ECN: Flags = Flags::CWR.with(Flags::ECE).with(Flags::AE);
+
 /// Nothing in the row is worth a look of its own.
 fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
     let Body::Whole(index) = row.body else {
@@ -126,6 +129,7 @@ fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
         .with(Flags::RST)
         .with(Flags::URG)
         .with(Flags::PSH);
+    let ecn = step.segment.flags.bits() & ECN.bits();
     let usual = matches!(
         step.packet.reason,
         None | Some(SendReason::Text | SendReason::Ack(_))
@@ -135,6 +139,7 @@ fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
         && !conversation.is_overtaken(index)
         && step.packet.copy_of.is_none()
         && !step.segment.flags.intersects(control)
+        && ecn != Flags::CWR.bits()
         && step.segment.sack.is_empty()
         && step.segment.window > 0
         && changes.filter(|margin| margin.state.is_some()).count() == 0

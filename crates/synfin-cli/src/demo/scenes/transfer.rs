@@ -1,7 +1,9 @@
 //! Text on its way: lost, late, or not wanted yet.
 
 use crate::demo::program::Step::*;
-use crate::demo::scene::Fault::{Delay, Lose};
+use synfin_core::EcnMode;
+
+use crate::demo::scene::Fault::{Delay, Lose, Mark};
 use crate::demo::scene::{Host, Kind, Scene, Segment};
 
 pub(super) const SCENES: &[Scene] = &[
@@ -16,6 +18,24 @@ pub(super) const SCENES: &[Scene] = &[
         faults: &[Lose(Segment::of_server(Kind::Text, 4))],
         bytes: 30_000,
         next: ["rto", "out-of-order", "fast-retransmit --svg x.svg"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "ecn",
+        title: "A router marks a segment instead of dropping it",
+        look: &[
+            "SYN and SYN,ACK agree on ECN. Each ACK after the marked segment says ECE, until",
+            "CWR tells that the server has reduced its window. Nothing is lost and nothing",
+            "is sent twice (RFC 3168).",
+        ],
+        faults: &[Mark(Segment::of_server(Kind::Text, 4))],
+        tune: |host, config| {
+            if host == Host::Client {
+                config.tcp.ecn = EcnMode::Classic;
+            }
+        },
+        bytes: 40_000,
+        next: ["fast-retransmit", "ecn --full", "ecn --json"],
         ..Scene::PLAIN
     },
     Scene {

@@ -162,11 +162,10 @@ pub(crate) fn enter_recovery(c: &mut Connection, cx: &mut Context, flight_size: 
     }
 }
 
-/// The network has marked: the window is reduced once a round trip, without a retransmission.
+/// The network has marked while `flight_size` octets were on their way: the window is reduced once
+/// a round trip, without a retransmission.
 /// covers: 3168-6, 9937-7
-#[allow(dead_code)]
-pub(crate) fn enter_cwr(c: &mut Connection, cx: &mut Context) -> bool {
-    let flight_size = c.snd.una.distance_to(c.snd.nxt);
+pub(crate) fn enter_cwr(c: &mut Connection, cx: &mut Context, flight_size: u32) -> bool {
     let phase = c.active().recovery.phase;
     if !matches!(phase, Phase::Open | Phase::Disorder) {
         return false;

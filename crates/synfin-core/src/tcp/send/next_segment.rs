@@ -8,6 +8,7 @@ use synfin_wire::{Flags, SackBlock, SeqNum};
 
 use crate::tcp::congestion::SentSample;
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
@@ -254,6 +255,9 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     let unsent = c.unsent();
     if unsent == 0 && !c.fin_waits() {
         note_app_limited(c);
+        return None;
+    }
+    if ecn::sender::holds(c) {
         return None;
     }
     restart_after_idle(c, cx);

@@ -1,0 +1,208 @@
+//! Explicit congestion notification: classic ECN (RFC 3168) and accurate ECN (RFC 9768).
+//! covers: 9293-SHLD-8
+//!
+//! [`negotiation`] settles in the handshake which of them is spoken, [`receiver`] notes what the
+//! network marked, [`sender`] reads what the peer reports, [`emission`] puts code points, flags
+//! and the option on what leaves. A connection without ECN pays 24 octets and allocates nothing;
+//! the counters of accurate ECN are boxed.
+
+pub(crate) mod emission;
+pub(crate) mod negotiation;
+pub(crate) mod receiver;
+pub(crate) mod sender;
+
+use alloc::boxed::Box;
+
+use synfin_wire::{Flags, SeqNum};
+
+use crate::tcp::connection::{Connection, Context};
+use crate::trace::{EcnEvent, TraceEvent};
+
+/// The ECN field of an IP header (RFC 3168 section 5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IpEcn {
+    /// Not ECN-capable transport.
+    #[default]
+    NotEct,
+    /// ECT(1).
+    Ect1,
+    /// ECT(0).
+    Ect0,
+    /// Congestion experienced.
+    Ce,
+}
+
+impl IpEcn {
+    /// The low two bits of an IPv4 type of service or an IPv6 traffic class. covers: 3168-12
+    pub const fn of(tos: u8) -> Self {
+        match tos & 3 {
+            0 => Self::NotEct,
+            1 => Self::Ect1,
+            2 => Self::Ect0,
+            _ => Self::Ce,
+        }
+    }
+
+    /// The two bits.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::NotEct => 0,
+            Self::Ect1 => 1,
+            Self::Ect0 => 2,
+            Self::Ce => 3,
+        }
+    }
+}
+
+/// Which feedback is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Feedback {
+    /// None.
+    #[default]
+    Off,
+    /// Our SYN asked for ECN by RFC 3168.
+    AskedClassic,
+    /// Our SYN asked for accurate ECN.
+    AskedAccurate,
+    /// RFC 3168.
+    Classic,
+    /// RFC 9768.
+    Accurate,
+}
+
+/// What a connection keeps of ECN.
+#[derive(Debug)]
+pub(crate) struct Ecn {
+    pub(crate) feedback: Feedback,
+    /// Segments may carry ECT(0).
+    pub(crate) capable: bool,
+    /// CE arrived and the peer has not answered with CWR (classic).
+    pub(crate) echo: bool,
+    /// The next new text carries CWR (classic).
+    pub(crate) cwr_owed: bool,
+    /// The SYN goes out plain from here on.
+    pub(crate) plain_syn: bool,
+    /// No SYN,ACK speaks of ECN from here on.
+    pub(crate) quiet: bool,
+    /// The ECN field of the peer's SYN or SYN,ACK, as it arrived.
+    pub(crate) of_syn: IpEcn,
+    /// No further reduction until this is acknowledged; `None` when none is recent.
+    recover: Option<SeqNum>,
+    accurate: Option<Box<Accurate>>,
+}
+
+const _: () = assert!(core::mem::size_of::<Ecn>() <= 24);
+
+/// The counters of accurate ECN (RFC 9768 section 3.2).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accurate {
+    pub(crate) received: Received,
+    pub(crate) sent: Sent,
+}
+
+/// `r.*`: what arrived, to be reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    /// Packets marked CE.
+    pub(crate) cep: u32,
+    /// Octets of text, by the field they came with.
+    pub(crate) ceb: u32,
+    pub(crate) e0b: u32,
+    pub(crate) e1b: u32,
+    /// `cep` as it was last told.
+    told_cep: u32,
+    /// The octet counters as they were last told.
+    told: [u32; 3],
+    /// The field of the last text.
+    last: IpEcn,
+    /// Our first segment after the SYN,ACK is still to come: it tells how that arrived.
+    handshake_owed: bool,
+    /// So many segments more carry the option, changed or not.
+    options_owed: u8,
+}
+
+/// `s.*`: what the peer has reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) cep: u32,
+    pub(crate) ceb: u32,
+    /// No segment without SYN has arrived.
+    first: bool,
+    /// We answered the SYN: the third segment tells how our SYN,ACK arrived.
+    server: bool,
+    /// Feedback is not believed any more (9768-6, 9768-15).
+    ignored: bool,
+    /// The newest timestamp of the peer, to tell late segments.
+    tsval: Option<u32>,
+}
+
+impl Accurate {
+    /// covers: 9768-4 (counters begin with 5; octets of ECT with 1, so that zeroing shows)
+    fn new() -> Self {
+        Self {
+            received: Received {
+                cep: INITIAL_CEP,
+                ceb: 0,
+                e0b: 1,
+                e1b: 1,
+                told_cep: INITIAL_CEP,
+                told: [1, 0, 1],
+                last: IpEcn::NotEct,
+                handshake_owed: false,
+                options_owed: FIRST_OPTIONS,
+            },
+            sent: Sent {
+                cep: INITIAL_CEP,
+                ceb: 0,
+                first: true,
+                server: false,
+                ignored: false,
+                tsval: None,
+            },
+        }
+    }
+}
+
+/// The first acknowledgement and the first text. covers: 9768-10
+const FIRST_OPTIONS: u8 = 2;
+
+/// RFC 9768 section 3.2.1.
+const INITIAL_CEP: u32 = 5;
+
+/// AE, CWR and ECE as a number, AE first.
+pub(crate) const fn ace_of(flags: Flags) -> u8 {
+    (flags.bits() >> 6) as u8 & 7
+}
+
+/// A number as the three bits.
+pub(crate) const fn ace_flags(ace: u8) -> Flags {
+    Flags::from_bits(((ace & 7) as u16) << 6)
+}
+
+impl Ecn {
+    pub(crate) const OFF: Self = Self {
+        feedback: Feedback::Off,
+        capable: false,
+        echo: false,
+        cwr_owed: false,
+        plain_syn: false,
+        quiet: false,
+        of_syn: IpEcn::NotEct,
+        recover: None,
+        accurate: None,
+    };
+
+    /// The peer was found to speak this; ECT may be set if `capable`.
+    fn settle(&mut self, feedback: Feedback, capable: bool, of_syn: IpEcn) {
+        self.feedback = feedback;
+        self.capable = capable;
+        self.of_syn = of_syn;
+        self.accurate = (feedback == Feedback::Accurate).then(|| Box::new(Accurate::new()));
+    }
+}
+
+fn trace(c: &Connection, cx: &mut Context, event: EcnEvent) {
+    if cx.tracer.is_on() {
+        cx.trace(c.cold.flow, TraceEvent::Ecn(event));
+    }
+}
