@@ -113,7 +113,10 @@ pub fn judge_bulk(capture: &Path, explained: &[&str]) {
         "retransmission" | "fast_retransmission" | "out_of_order" | "spurious_retransmission" => {
             format!("(tcp.analysis.{name}&&!{})", sent_by_kernel())
         }
-        "duplicate_ack" => format!("(tcp.analysis.{name}&&!tcp.options.sack_le)"),
+        // A window that opens in two steps repeats its acknowledgement.
+        "duplicate_ack" => {
+            format!("(tcp.analysis.{name}&&!tcp.options.sack_le&&!tcp.analysis.window_update)")
+        }
         _ => format!("tcp.analysis.{name}"),
     });
 }

@@ -61,7 +61,8 @@ pub(crate) fn tests() -> Vec<Test> {
     tests
 }
 
-/// Opens a connection, plays the scene on it, and has the capture judged: nothing in these scenes
+/// Opens a connection, plays the scene on it, and has the capture judged. A receive buffer begins
+/// small, and on a busy machine the kernel fills it before the reader has its turn; nothing else
 /// explains a complaint.
 fn play(scene: Scene, family: Family, role: Role) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -74,7 +75,7 @@ fn play(scene: Scene, family: Family, role: Role) {
     scene(&host, Pair::open(&host, role, family), role);
     host.wait_for_silence();
     drop(host);
-    capture::judge_bulk(&capture, &[]);
+    capture::judge_bulk(&capture, &capture::SLOW_RECEIVER);
 }
 
 /// Checks the whole path of a connection's states.
