@@ -492,7 +492,7 @@ impl TcpConfig {
                 send_max: 4 << 20,
             },
             initial_window: if server { Some(10) } else { None },
-            congestion: "newreno",
+            congestion: "cubic",
             recovery: RecoveryConfig {
                 rack: true,
                 tlp: true,

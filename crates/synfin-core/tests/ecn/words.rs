@@ -11,6 +11,8 @@ pub(crate) const CODES: std::ops::Range<u16> = 0..8;
 pub(crate) fn setup(mode: EcnMode) -> Setup {
     let mut setup = Setup::default();
     setup.config.tcp.ecn = mode;
+    // The numbers of these tests are those of RFC 5681.
+    setup.config.tcp.congestion = "newreno";
     setup.config.socket.nodelay = true;
     setup.config.socket.send_buffer = BufferSize::Fixed(1 << 20);
     setup
