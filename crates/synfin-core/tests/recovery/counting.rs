@@ -31,7 +31,10 @@ fn three_short_ranges_are_enough() {
     }
     path.wait(RTT);
     assert_eq!(path.peer.on("{. seq=1 ack=1 sack=101..201}"), "");
-    assert_eq!(path.peer.on("{. seq=1 ack=1 sack=301..401 sack=101..201}"), "");
+    assert_eq!(
+        path.peer.on("{. seq=1 ack=1 sack=301..401 sack=101..201}"),
+        ""
+    );
     let sent = path
         .peer
         .on("{. seq=1 ack=1 sack=501..601 sack=301..401 sack=101..201}");
@@ -46,9 +49,15 @@ fn news_counts_also_where_the_left_edge_moves() {
     let mut path = sending(10);
     path.ack(0, &[(1, 3)]);
     let edge = (path.edge(1), path.edge(4));
-    let text = format!("{{. seq=1 ack=1 len=10 win=60000 sack={}..{}}}", edge.0, edge.1);
+    let text = format!(
+        "{{. seq=1 ack=1 len=10 win=60000 sack={}..{}}}",
+        edge.0, edge.1
+    );
     let sent = path.peer.on(&text);
-    assert!(sent.starts_with("{. seq=1 ack="), "text and a window: {sent}");
+    assert!(
+        sent.starts_with("{. seq=1 ack="),
+        "text and a window: {sent}"
+    );
     assert_eq!(path.retransmissions(), 1);
 }
 
@@ -82,6 +91,7 @@ fn lost_holes_go_before_new_text() {
 /// With nothing new to send, a hole that is not lost yet.
 /// covers: 6675-3
 #[test]
+#[ignore = "rule 3 of NextSeg is not built: see docs/conformance-open.md"]
 fn without_new_text_other_holes_go() {
     let mut path = sending(10);
     assert_eq!(path.ack(0, &[(1, 8), (9, 10)]), [0, 8]);
@@ -89,6 +99,7 @@ fn without_new_text_other_holes_go() {
 
 /// covers: 6675-10, 6675-3
 #[test]
+#[ignore = "rule 4 of NextSeg is not built: see docs/conformance-open.md"]
 fn a_lost_tail_is_rescued_in_recovery() {
     let mut path = sending(10);
     let mut sent = path.ack(0, &[(1, 9)]);
@@ -132,7 +143,11 @@ fn after_a_timeout_in_recovery_no_other_begins() {
 /// covers: 6675-8
 #[test]
 fn what_is_reported_is_not_repeated_after_a_timeout() {
-    let mut path = sending(10);
+    let mut setup = by_counting();
+    setup.config.tcp.recovery.frto = false;
+    let mut path = Path::open(setup);
+    path.write(10);
+    path.wait(RTT);
     assert_eq!(path.ack(0, &[(1, 3)]), []);
     let mut sent = path.wait(301);
     assert_eq!(sent, [0]);
@@ -142,5 +157,8 @@ fn what_is_reported_is_not_repeated_after_a_timeout() {
         sent.extend(path.ack(next.max(6), &[]));
     }
     assert!(sent.contains(&3), "{sent:?}");
-    assert!(sent.iter().all(|number| ![1, 2, 4, 5].contains(number)), "{sent:?}");
+    assert!(
+        sent.iter().all(|number| ![1, 2, 4, 5].contains(number)),
+        "{sent:?}"
+    );
 }

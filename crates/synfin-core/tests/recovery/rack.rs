@@ -111,7 +111,11 @@ fn a_timeout_spares_what_was_sent_recently() {
     assert_eq!(path.write(1), [3]);
     assert_eq!(path.wait(20), [1]);
     assert_eq!(path.timeouts(), 1);
-    assert_eq!(path.in_flight(), 2, "the first copy again, and the recent one");
+    assert_eq!(
+        path.in_flight(),
+        2,
+        "the first copy again, and the recent one"
+    );
     path.wait(RTT - 20);
     assert_eq!(path.ack(2, &[(3, 4)]), [2]);
     path.wait(RTT);

@@ -51,13 +51,13 @@ fn a_duplicate_after_a_timeout_means_a_real_one() {
 #[test]
 fn a_duplicate_report_takes_a_needless_recovery_back() {
     let mut path = Path::open(setup());
-    path.write(10);
+    path.write(20);
     path.wait(RTT);
-    assert_eq!(path.ack(0, &[(1, 4)]), [0]);
+    assert_eq!(path.ack(0, &[(1, 4)]).first(), Some(&0));
     assert!(path.ssthresh() < 6.0);
     path.wait(10);
     path.ack(10, &[]);
-    path.wait(RTT);
+    path.wait(RTT - 10);
     path.ack(10, &[(0, 1)]);
     assert_eq!(path.peer.stack.counters().dsack_undo, 1);
     assert!(path.cwnd() >= 10.0, "{}", path.cwnd());
@@ -77,7 +77,11 @@ fn an_old_acknowledgement_is_not_read_as_a_duplicate_report() {
     path.ack(6, &[(4, 5)]);
     assert_eq!(path.peer.stack.counters().dsack_received, 1);
     path.ack(6, &[(8, 9), (7, 10)]);
-    assert_eq!(path.peer.stack.counters().dsack_received, 2, "within the second block");
+    assert_eq!(
+        path.peer.stack.counters().dsack_received,
+        2,
+        "within the second block"
+    );
 }
 
 /// The echoed timestamp is that of the first copy.

@@ -30,7 +30,11 @@ fn a_backed_off_timeout_stays_until_there_is_a_sample() {
     assert_eq!(path.wait(301), [0]);
     path.wait(50);
     path.ack(1, &[]);
-    assert_eq!(path.info().rto_us, 600_000, "no sample from a repeated segment");
+    assert_eq!(
+        path.info().rto_us,
+        600_000,
+        "no sample from a repeated segment"
+    );
     path.write(1);
     assert_eq!(path.wait(RTT), []);
     path.ack(2, &[]);

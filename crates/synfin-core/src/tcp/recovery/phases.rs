@@ -145,6 +145,11 @@ pub(crate) fn on_newly_lost(c: &mut Connection, cx: &mut Context, in_flight: u32
         Phase::Open | Phase::Disorder | Phase::Cwr => {
             cx.counters.sack_recovery += 1;
             enter_recovery(c, cx, in_flight);
+            if !c.cold.congestion.governs_recovery() {
+                // The repair alone, until PRR hears of a delivery. covers: 9937-5
+                let window = c.active().send.in_flight + u32::from(c.eff_snd_mss);
+                c.active().recovery.window = Some(window);
+            }
         }
         Phase::Recovery | Phase::Loss => {}
     }
