@@ -16,7 +16,6 @@ fn every_second_acknowledgement_releases_a_segment() {
     let (mut total, mut quiet) = (1, 0);
     for to in 5..=20 {
         let sent = path.ack(0, &[(1, to)]);
-        eprintln!("{to} {sent:?} {} {}", path.in_flight(), path.ssthresh());
         assert!(sent.len() <= 1, "{sent:?}");
         quiet = if sent.is_empty() { quiet + 1 } else { 0 };
         assert!(quiet <= 2, "no silence of half a window");

@@ -139,3 +139,35 @@ fn one_timer_at_a_time() {
     path.ack(10, &[]);
     assert_eq!(kind(&path), None);
 }
+
+/// After sixteen recoveries without a D-SACK the window is as it was.
+/// covers: 8985-6
+#[test]
+fn the_widened_window_is_narrow_again_after_sixteen_recoveries() {
+    let mut path = ten_sent();
+    path.ack(0, &[(1, 2)]);
+    path.ack(2, &[(0, 1)]);
+    path.ack(10, &[]);
+    let mut next = 10;
+    let mut late = Vec::new();
+    for _ in 0..18 {
+        // The first of two is lost; the second tells of it when the window has passed.
+        path.write(2);
+        path.wait(RTT);
+        assert_eq!(path.ack(next, &[(next + 1, next + 2)]), []);
+        let from = path.peer.now;
+        let sent = path.peer.next(crate::support::ms(200)).expect("the repair");
+        late.push(sent[0].at.saturating_duration_since(from).as_millis());
+        path.wait(RTT);
+        next += 2;
+        path.ack(next, &[]);
+    }
+    assert!(
+        late[..16].iter().all(|ms| (49..=51).contains(ms)),
+        "{late:?}"
+    );
+    assert!(
+        late[16..].iter().all(|ms| (24..=26).contains(ms)),
+        "{late:?}"
+    );
+}

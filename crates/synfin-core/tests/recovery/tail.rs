@@ -120,3 +120,41 @@ fn a_needless_probe_told_by_a_duplicate_changes_nothing() {
     assert!(path.cwnd() >= before);
     assert_eq!(path.peer.stack.counters().loss_probe_recovery, 0);
 }
+
+/// A report of a swap that has healed leaves the tail its probe.
+/// covers: 8985-10
+#[test]
+fn after_reordering_the_tail_is_probed() {
+    let mut path = Path::open(setup());
+    path.write(10);
+    path.wait(RTT);
+    path.ack(0, &[(1, 2)]);
+    path.ack(2, &[]);
+    assert_eq!(path.wait(190), []);
+    assert_eq!(path.wait(15), [9]);
+    assert_eq!(path.timeouts(), 0);
+}
+
+/// A probe that was scheduled is called off when something is reported.
+/// covers: 8985-11, 8985-16
+#[test]
+fn no_probe_while_losses_are_repaired() {
+    let mut path = Path::open(setup());
+    path.write(10);
+    path.wait(150);
+    assert_eq!(path.ack(0, &[(1, 4)]), [0]);
+    assert_eq!(path.wait(140), [], "neither a probe nor a timeout");
+    assert_eq!(path.peer.stack.counters().loss_probes, 0);
+}
+
+/// The retransmission timer comes first where it is due first.
+/// covers: 8985-10
+#[test]
+fn the_probe_is_never_later_than_the_timer() {
+    let mut path = Path::open(setup());
+    path.write(1);
+    let rto = path.info().rto_us / 1000;
+    assert!(rto < 400, "less than two round trips and the delay: {rto}");
+    assert_eq!(path.wait(rto - 1), []);
+    assert_eq!(path.wait(2), [0]);
+}

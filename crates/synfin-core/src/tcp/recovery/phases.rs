@@ -59,11 +59,12 @@ pub(crate) fn on_ack(
     let undone = look_for_undo(c, cx, before, news);
     let left = leave_if_done(c, cx);
     let wait = detect(c, cx, before, news);
+    // Before the timer is set: where nothing is reported any more, a probe may be scheduled.
+    settle_phase(c);
     if news.advanced && !undone {
         on_progress(c, cx, before, left);
     }
     rack::arm(c, cx, wait);
-    settle_phase(c);
     steer(c, before, news);
 }
 
