@@ -47,7 +47,7 @@ impl Path {
         peer.wait(ms(RTT));
         peer.on("{SYN. seq=0 ack=1}");
         peer.is(State::Established);
-        let mss = if peer.setup.timestamps { 1448 } else { 1460 };
+        let mss = i64::from(conn_mss(&peer));
         Self { peer, mss }
     }
 
@@ -123,4 +123,10 @@ impl Path {
     pub(crate) fn recoveries(&self) -> u64 {
         self.peer.stack.counters().fast_retrans
     }
+}
+
+/// Octets of text in a full segment.
+fn conn_mss(peer: &Peer) -> u16 {
+    let conn = peer.stack.conn(peer.id()).expect("a live handle");
+    conn.info(peer.now).eff_snd_mss
 }

@@ -171,3 +171,22 @@ fn the_widened_window_is_narrow_again_after_sixteen_recoveries() {
         "{late:?}"
     );
 }
+
+/// The same over both versions of IP, and where sequence numbers wrap.
+/// covers: 8985-5, 8985-8, 9293-U1
+#[test]
+fn losses_are_found_wherever_sequence_numbers_stand() {
+    for variant in crate::support::Setup::variants() {
+        let mut setup = setup();
+        (setup.v6, setup.irs, setup.iss) = (variant.v6, variant.irs, variant.iss);
+        let mut path = Path::open(setup);
+        path.write(30);
+        path.wait(RTT);
+        let sent = path.ack(0, &[(1, 3), (4, 10)]);
+        assert_eq!(sent[..2], [0, 3], "{variant:?}");
+        path.wait(RTT);
+        let sent = path.ack(3, &[(4, 12)]);
+        assert_eq!(sent.first(), Some(&3), "the repair was lost: {variant:?}");
+        assert_eq!(path.timeouts(), 0);
+    }
+}

@@ -105,3 +105,27 @@ fn an_echo_of_the_first_copy_takes_a_needless_recovery_back() {
         assert_eq!(path.peer.stack.counters().full_undo, u64::from(late));
     }
 }
+
+/// With SACK the first answer that covers what was sent once is enough.
+/// covers: 5682-2
+#[test]
+fn with_sack_a_report_of_the_first_copies_is_enough() {
+    let mut setup = setup();
+    setup.config.tcp.recovery.tlp = false;
+    let mut path = timed_out(setup);
+    let sent = path.ack(0, &[(1, 2)]);
+    assert!(sent.iter().all(|number| *number >= 10), "{sent:?}");
+    assert!(path.cwnd() >= 10.0);
+    assert_eq!(path.peer.stack.counters().spurious_rtos, 1);
+}
+
+/// Without F-RTO the same is a timeout like any other.
+#[test]
+fn without_frto_nothing_is_given_back() {
+    let mut setup = without_sack();
+    setup.config.tcp.recovery.frto = false;
+    let mut path = timed_out(setup);
+    assert_eq!(path.ack(1, &[]), [1, 2]);
+    assert!(path.cwnd() < 3.0);
+    assert_eq!(path.peer.stack.counters().spurious_rtos, 0);
+}
