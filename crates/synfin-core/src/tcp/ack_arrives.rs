@@ -66,14 +66,21 @@ fn before(c: &Connection, seg: &Seg) -> Standing {
         let until = active.recovery.limited_until;
         until.is_some_and(|until| c.snd.una.before(until))
     });
+    let reducing = c
+        .active
+        .as_ref()
+        .is_some_and(|active| active.recovery.is_reducing());
     let slow_start = cwnd < c.cold.congestion.ssthresh();
     let half_used = slow_start && 2 * u64::from(in_flight) >= u64::from(cwnd);
     Standing {
         ack: Before {
             in_flight,
             lost: c.cold.stats.octets_lost,
-            // News of congestion lets no window grow.
-            cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
+            // News of congestion lets no window grow, nor does what ends a reduction: it leaves
+            // `ssthresh`. covers: 9937-6
+            cwnd_limited: (limited || half_used)
+                && !reducing
+                && !ecn::sender::reports_marks(c, seg),
             acked: acked - u32::from(acked > 0 && c.syn_unacked()),
             duplicate: is_duplicate(c, seg),
         },

@@ -8,6 +8,7 @@ use crate::config::UserTimeout;
 use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::recovery::rto;
 use crate::tcp::recv::urgent;
 use crate::tcp::{recv, send};
 use crate::time::Instant;
@@ -158,13 +159,16 @@ fn next_timer(c: &Connection) -> Option<(TimerKind, Instant)> {
         .as_ref()
         .map(|active| active.deadlines)
         .unwrap_or_default();
+    let retransmit = c.active.as_ref().map_or(TimerKind::Retransmit, |active| {
+        rto::kind_of(active.recovery.timer)
+    });
     let leave = if c.state == State::FinWait2 {
         TimerKind::FinWait2
     } else {
         TimerKind::Linger
     };
     [
-        (TimerKind::Retransmit, deadlines.retransmit),
+        (retransmit, deadlines.retransmit),
         (TimerKind::Persist, deadlines.persist),
         (TimerKind::DelayedAck, deadlines.delayed_ack),
         (TimerKind::UserTimeout, deadlines.user_timeout),

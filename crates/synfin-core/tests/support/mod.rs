@@ -7,7 +7,11 @@
 //! `SND.NXT`), with an offset. The octet at a sequence number is a function of that number, in
 //! both directions, so every octet delivered or emitted is checked where it stands.
 
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary uses a part of it"
+)]
 
 mod calls;
 mod emitted;

@@ -112,7 +112,7 @@ pub(crate) struct Peer {
     pub(crate) last_packet: Vec<u8>,
     started: Instant,
     pub(crate) stack_shift: u8,
-    pub(super) last_ts: u32,
+    pub(crate) last_ts: u32,
 }
 
 const PEER_CLOCK: u32 = 1_000_000;

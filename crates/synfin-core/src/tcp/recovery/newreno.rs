@@ -18,7 +18,8 @@ pub(crate) fn on_dup_ack(c: &mut Connection, cx: &mut Context) {
     let recovery = &mut active.recovery;
     recovery.dup_acks = recovery.dup_acks.saturating_add(1);
     if recovery.phase == Phase::Recovery {
-        let outstanding = active.send.sent.len() as u32;
+        // No more segments can have left the network than were in it: duplicates may be made up.
+        let outstanding = recovery.prr.recover_fs() / mss.max(1);
         if recovery.dup_acks <= outstanding + DUP_THRESH {
             inflate(c, mss);
         }

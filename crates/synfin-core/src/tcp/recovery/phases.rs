@@ -59,11 +59,12 @@ pub(crate) fn on_ack(
     let undone = look_for_undo(c, cx, before, news);
     let left = leave_if_done(c, cx);
     let wait = detect(c, cx, before, news);
+    // Before the timer is set: where nothing is reported any more, a probe may be scheduled.
+    settle_phase(c);
     if news.advanced && !undone {
         on_progress(c, cx, before, left);
     }
     rack::arm(c, cx, wait);
-    settle_phase(c);
     steer(c, before, news);
 }
 
@@ -145,6 +146,11 @@ pub(crate) fn on_newly_lost(c: &mut Connection, cx: &mut Context, in_flight: u32
         Phase::Open | Phase::Disorder | Phase::Cwr => {
             cx.counters.sack_recovery += 1;
             enter_recovery(c, cx, in_flight);
+            if !c.cold.congestion.governs_recovery() {
+                // The repair alone, until PRR hears of a delivery. covers: 9937-5
+                let window = c.active().send.in_flight + u32::from(c.eff_snd_mss);
+                c.active().recovery.window = Some(window);
+            }
         }
         Phase::Recovery | Phase::Loss => {}
     }

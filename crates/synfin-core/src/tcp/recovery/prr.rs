@@ -37,6 +37,11 @@ impl Prr {
     }
 
     /// So many octets left.
+    /// `RecoverFS`.
+    pub(crate) fn recover_fs(&self) -> u32 {
+        self.recover_fs
+    }
+
     pub(crate) fn on_sent(&mut self, len: u32) {
         self.out = self.out.saturating_add(len);
     }

@@ -7,7 +7,7 @@ use synfin_wire::SeqNum;
 
 use crate::tcp::congestion::Phase;
 use crate::tcp::connection::{Connection, Context};
-use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto};
+use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto, tlp};
 use crate::tcp::recv::timestamps;
 use crate::tcp::send::half::SentSegment;
 use crate::time::Instant;
@@ -182,8 +182,10 @@ pub(crate) fn is_recent(c: &Connection, now: Instant, segment: &SentSegment) -> 
 
 /// Sets the timer for what `detect` left open, or goes back to the retransmission timer.
 pub(crate) fn arm(c: &mut Connection, cx: &mut Context, wait: Option<Duration>) {
+    let probes = tlp::may_schedule(c, cx);
     let Some(active) = &mut c.active else { return };
     let was = active.deadlines.retransmit;
+    let probe_waits = active.recovery.timer == RetransmitTimer::Probe;
     match wait {
         Some(wait) if !active.send.sent.is_empty() => {
             // Timers have a granularity: not at the same instant again.
@@ -192,7 +194,8 @@ pub(crate) fn arm(c: &mut Connection, cx: &mut Context, wait: Option<Duration>) 
             active.deadlines.retransmit = Some(at);
             c.trace_timer(cx, TimerKind::Reordering, was, Some(at));
         }
-        _ if active.recovery.timer == RetransmitTimer::Reordering => {
+        // No probe while something is reported or repaired (RFC 8985 section 7.2).
+        _ if active.recovery.timer == RetransmitTimer::Reordering || (probe_waits && !probes) => {
             active.recovery.timer = RetransmitTimer::Rto;
             active.deadlines.retransmit = None;
             rto::rearm(c, cx);

@@ -62,7 +62,8 @@ pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
 /// A deadline that has passed while another one stood in its place fires no earlier than this.
 const SOON: Duration = Duration::from_millis(1);
 
-fn kind_of(timer: RetransmitTimer) -> TimerKind {
+/// What the one timer of retransmission stands for. covers: 8985-16
+pub(crate) fn kind_of(timer: RetransmitTimer) -> TimerKind {
     match timer {
         RetransmitTimer::Rto => TimerKind::Retransmit,
         RetransmitTimer::Probe => TimerKind::LossProbe,

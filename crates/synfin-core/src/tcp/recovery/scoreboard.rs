@@ -152,7 +152,8 @@ impl SendHalf {
         judge: &mut Judge<'_>,
         news: &mut News,
     ) {
-        news.dsack = duplicate(blocks, una);
+        let nxt = self.sent.back().map_or(una, SentSegment::end);
+        news.dsack = duplicate(blocks, una, nxt);
         let skip = usize::from(news.dsack.is_some());
         for block in blocks.iter().skip(skip) {
             self.take_block(block.left, block.right, judge, news);
@@ -208,10 +209,13 @@ impl SendHalf {
 }
 
 /// A first block below the acknowledged number, or within the second block, reports a duplicate.
-fn duplicate(blocks: &SackBlocks, una: SeqNum) -> Option<SackBlock> {
+/// The second is above that number, and of what was sent.
+fn duplicate(blocks: &SackBlocks, una: SeqNum, nxt: SeqNum) -> Option<SackBlock> {
     let mut blocks = blocks.iter();
     let first = blocks.next()?;
-    let within = blocks.next().is_some_and(|second| {
+    let second = blocks.next();
+    let second = second.filter(|b| b.left.at_or_after(una) && b.right.at_or_before(nxt));
+    let within = second.is_some_and(|second| {
         first.left.at_or_after(second.left) && first.right.at_or_before(second.right)
     });
     (first.left.before(una) || within).then_some(first)
