@@ -36,12 +36,12 @@ impl Prr {
         }
     }
 
-    /// So many octets left.
     /// `RecoverFS`.
     pub(crate) fn recover_fs(&self) -> u32 {
         self.recover_fs
     }
 
+    /// So many octets left.
     pub(crate) fn on_sent(&mut self, len: u32) {
         self.out = self.out.saturating_add(len);
     }
