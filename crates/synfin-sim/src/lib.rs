@@ -43,6 +43,7 @@ mod random_network;
 
 mod schedule;
 mod sim;
+mod too_big;
 mod wire_check;
 
 pub use app::{App, AppContext};

@@ -47,6 +47,7 @@ pub struct LinkConfig {
     pub(crate) duplicate: f64,
     pub(crate) corrupt: f64,
     pub(crate) mtu: u32,
+    pub(crate) path_mtu: Option<u32>,
 }
 
 impl Default for LinkConfig {
@@ -63,6 +64,7 @@ impl Default for LinkConfig {
             duplicate: 0.0,
             corrupt: 0.0,
             mtu: 1500,
+            path_mtu: None,
         }
     }
 }
@@ -133,6 +135,18 @@ impl LinkConfig {
     pub fn mtu(mut self, octets: u32) -> Self {
         self.mtu = octets;
         self
+    }
+
+    /// The largest packet that a router on the way passes on. The devices of the hosts do not know
+    /// it: a longer packet is lost, and its sender hears so by ICMP (RFC 1191, RFC 8201).
+    pub fn path_mtu(mut self, octets: u32) -> Self {
+        self.path_mtu = Some(octets);
+        self
+    }
+
+    /// The largest packet that goes through.
+    fn limit(&self) -> u32 {
+        self.path_mtu.map_or(self.mtu, |path| path.min(self.mtu))
     }
 }
 
@@ -211,7 +225,7 @@ impl Way {
 
     /// Decides about a packet of `len` octets that is offered at `now`.
     pub fn offer(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Verdict {
-        if len > config.mtu as usize {
+        if len > config.limit() as usize {
             return Verdict::Lost("MTU");
         }
         let Some((left, congested)) = self.leave(config, now, len) else {

@@ -310,6 +310,11 @@ impl Attacher {
                     self.mark(conversation, at, MarkKind::Ecn(what));
                 }
             }
+            TraceEvent::Recovery(event) => {
+                if let Some(what) = words::recovery_finding(*event) {
+                    self.mark(conversation, at, MarkKind::Recovery(what));
+                }
+            }
             TraceEvent::TimerCancelled { timer } => self.cancelled(conversation, at, *timer),
             TraceEvent::Closed(reason) if *reason != CloseReason::Graceful => {
                 self.mark(conversation, at, MarkKind::Closed(*reason));

@@ -103,6 +103,7 @@ impl Writer<'_, '_> {
                     ("timer", format!("{timer} after {}", words::span(*ran)))
                 }
                 MarkKind::Ecn(what) => ("ecn", (*what).to_owned()),
+                MarkKind::Recovery(what) => ("recovery", (*what).to_owned()),
                 MarkKind::Closed(reason) => ("closed", reason.to_string()),
                 MarkKind::Note(text) => ("note", text.clone()),
                 MarkKind::Crashed => ("crashed", "host is gone".to_owned()),

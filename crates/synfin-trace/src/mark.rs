@@ -79,6 +79,8 @@ pub enum MarkKind {
     Closed(CloseReason),
     /// What congestion notification changed at this end, in a few words.
     Ecn(&'static str),
+    /// What loss recovery found out at this end, in a few words.
+    Recovery(&'static str),
     /// The application's own words.
     Note(String),
     /// The host went silent.

@@ -302,6 +302,17 @@ pub(crate) const fn recovery(event: RecoveryEvent) -> &'static str {
     }
 }
 
+/// What recovery found out that no segment shows, in a few words.
+pub(crate) const fn recovery_finding(event: RecoveryEvent) -> Option<&'static str> {
+    match event {
+        RecoveryEvent::ProbeRepaired => Some("probe filled a hole"),
+        RecoveryEvent::Undone(UndoSign::Timestamp) => Some("undone: timestamp"),
+        RecoveryEvent::Undone(UndoSign::DuplicateSack) => Some("undone: D-SACK"),
+        RecoveryEvent::Undone(UndoSign::Frto) => Some("undone: F-RTO"),
+        _ => None,
+    }
+}
+
 fn receive_limit(by: Option<ReceiveLimit>) -> &'static str {
     match by {
         Some(ReceiveLimit::Application) => "the application does not read",

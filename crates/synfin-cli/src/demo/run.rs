@@ -50,10 +50,14 @@ pub(crate) fn run(scene: &Scene, settings: &Settings) -> Timeline {
     let client = sim.add_host(host(scene, Host::Client));
     let server = sim.add_host(host(scene, Host::Server));
     let one_way = Duration::from_secs_f64(settings.rtt_ms / 2000.0);
-    let link = LinkConfig::new()
+    let mut link = LinkConfig::new()
         .rate((settings.rate_mbit * 1e6) as u64)
         .delay(one_way)
+        .queue(scene.queue)
         .loss(Loss::Uniform(settings.loss));
+    if let Some(octets) = scene.path_mtu {
+        link = link.path_mtu(octets);
+    }
     sim.link(client, server, link);
     for fault in scene.faults {
         set_fault(&mut sim, server, fault);

@@ -25,6 +25,10 @@ pub(crate) struct Scene {
     pub(crate) rtt_ms: f64,
     /// Rate of the link in Mbit/s.
     pub(crate) rate_mbit: f64,
+    /// Octets that may wait before the link.
+    pub(crate) queue: usize,
+    /// The longest packet that a router on the way passes on, if that is less than the hosts'.
+    pub(crate) path_mtu: Option<u32>,
     /// Octets in the body of an answer.
     pub(crate) bytes: u32,
     /// Arguments of `synfin demo` that are worth a try next.
@@ -113,6 +117,8 @@ impl Scene {
         tune: |_, _| {},
         rtt_ms: 40.0,
         rate_mbit: 10.0,
+        queue: 1 << 20,
+        path_mtu: None,
         bytes: 190,
         next: ["", "", ""],
     };

@@ -3,6 +3,7 @@
 mod closing;
 mod http;
 mod opening;
+mod recovery;
 mod silence;
 mod time_wait;
 mod transfer;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scene> {
         silence::SCENES,
         time_wait::SCENES,
         transfer::SCENES,
+        recovery::SCENES,
         http::SCENES,
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! Each scene ends by itself, shows what its name says, and gives the same bytes twice.
 
 mod pictures;
+mod recovery;
 
 use synfin_trace::{Conversation, Style, Timeline, json_lines, pcapng, svg};
 
@@ -9,9 +10,8 @@ use super::scene::Scene;
 use super::{page, scenes};
 use crate::args::DemoArgs;
 
-fn play(name: &str) -> (&'static Scene, Timeline) {
-    let scene = scenes::find(name).expect("a scene");
-    let args = DemoArgs {
+fn args(name: &str) -> DemoArgs {
+    DemoArgs {
         scene: name.to_owned(),
         seed: 1,
         list: false,
@@ -23,8 +23,12 @@ fn play(name: &str) -> (&'static Scene, Timeline) {
         json: false,
         svg: None,
         pcap: None,
-    };
-    (scene, run::run(scene, &Settings::of(scene, &args)))
+    }
+}
+
+fn play(name: &str) -> (&'static Scene, Timeline) {
+    let scene = scenes::find(name).expect("a scene");
+    (scene, run::run(scene, &Settings::of(scene, &args(name))))
 }
 
 fn text(name: &str) -> String {

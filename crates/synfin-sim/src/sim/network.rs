@@ -7,6 +7,7 @@ use crate::fault::{self, Treatment};
 use crate::link::Verdict;
 use crate::port::Outgoing;
 use crate::sim::{Arrival, Due, Sim};
+use crate::too_big;
 
 /// A packet that a host sends, and where it goes.
 struct Passing {
@@ -82,7 +83,12 @@ impl Sim {
         let verdict = link.ways[side].offer(&link.configs[side], self.now, octets.len());
         link.counts[side].count(&verdict);
         let (at, mut again, mut flip, congested) = match verdict {
-            Verdict::Lost(why) => return self.lose(passing, why),
+            Verdict::Lost(why) => {
+                if why == "MTU" {
+                    self.tell_path_mtu(passing, &octets);
+                }
+                return self.lose(passing, why);
+            }
             Verdict::Arrives {
                 at,
                 again,
@@ -149,6 +155,27 @@ impl Sim {
             attachment: passing.to.1,
             octets: octets.to_vec(),
             packet,
+            corrupted: false,
+        };
+        self.schedule.push(at, Due::Packet(arrival));
+    }
+
+    /// A router in the middle of the link tells the sender, if one is there and the packet must
+    /// not be fragmented.
+    fn tell_path_mtu(&mut self, passing: &Passing, octets: &[u8]) {
+        let link = &self.links[passing.link];
+        let config = &link.configs[passing.side];
+        let Some(error) = config.path_mtu.and_then(|mtu| too_big::answer(octets, mtu)) else {
+            return;
+        };
+        // Half the way there and half the way back.
+        let at = self.now + config.delay;
+        let (host, attachment) = link.ends[passing.side];
+        let arrival = Arrival {
+            host,
+            attachment,
+            octets: error,
+            packet: None,
             corrupted: false,
         };
         self.schedule.push(at, Due::Packet(arrival));

@@ -216,7 +216,9 @@ fn aside(mark: &Mark, with_words: bool) -> Option<(Place, Vec<Row>)> {
         MarkKind::State(change) => (4, state_row(side, change)),
         MarkKind::Closed(reason) if !is_own_decision(*reason) => return None,
         MarkKind::Closed(reason) => (3, free(Body::Words(side, reason.to_string()))),
-        MarkKind::Ecn(what) => (3, free(Body::Words(side, (*what).to_owned()))),
+        MarkKind::Ecn(what) | MarkKind::Recovery(what) => {
+            (3, free(Body::Words(side, (*what).to_owned())))
+        }
         MarkKind::Note(text) if with_words => (5, free(Body::Words(side, text.clone()))),
         MarkKind::Crashed => (3, free(Body::Words(side, "host is gone".to_owned()))),
         MarkKind::Restarted => (3, free(Body::Words(side, "host restarts".to_owned()))),

@@ -207,7 +207,7 @@ fn aside(what: &MarkKind) -> Option<String> {
             Some(format!("{timer} fired, {ran}"))
         }
         MarkKind::Cancelled { timer, .. } => Some(format!("{} cancelled", words::timer(*timer))),
-        MarkKind::Ecn(what) => Some((*what).to_owned()),
+        MarkKind::Ecn(what) | MarkKind::Recovery(what) => Some((*what).to_owned()),
         MarkKind::Closed(reason) => Some(reason.to_string()),
         MarkKind::Crashed => Some("host is gone".to_owned()),
         MarkKind::Restarted => Some("host restarts".to_owned()),

@@ -58,10 +58,17 @@ impl Judge<'_> {
         }
     }
 
-    fn on_delivered(&mut self, news: &mut News, segment: &SentSegment, octets: u32) {
+    /// `echo` as far as it tells which copy of the segment arrived.
+    fn on_delivered(
+        &mut self,
+        news: &mut News,
+        segment: &SentSegment,
+        octets: u32,
+        echo: Option<u32>,
+    ) {
         news.delivered.add(segment, octets);
         self.rack
-            .on_delivered(segment, self.now, self.echo, self.ts_offset);
+            .on_delivered(segment, self.now, echo, self.ts_offset);
         if segment.copies == 1 {
             let point = self.recovery_point;
             news.original |= point.is_some_and(|point| segment.end().at_or_before(point));
@@ -113,7 +120,7 @@ impl SendHalf {
                 break;
             }
             if !was_sacked {
-                judge.on_delivered(news, &record, part);
+                judge.on_delivered(news, &record, part, judge.echo);
             }
         }
         self.forget_delivered();
@@ -191,7 +198,9 @@ impl SendHalf {
             if record.copies == 1 {
                 news.sample_from = news.sample_from.max(Some(record.sent_at));
             }
-            judge.on_delivered(news, &record, record.len);
+            // Text above a gap does not move the peer's TS.Recent (RFC 7323 section 4.3): the
+            // echo does not tell which copy this one is.
+            judge.on_delivered(news, &record, record.len, None);
         }
     }
 
