@@ -190,3 +190,27 @@ fn losses_are_found_wherever_sequence_numbers_stand() {
         assert_eq!(path.timeouts(), 0);
     }
 }
+
+/// However many D-SACKs there were, the window is no wider than the smoothed round trip.
+/// covers: 8985-6
+#[test]
+fn the_window_is_no_wider_than_a_round_trip() {
+    let mut path = ten_sent();
+    path.ack(0, &[(1, 2)]);
+    path.ack(2, &[]);
+    path.ack(10, &[]);
+    let mut next = 10;
+    for _ in 0..8 {
+        path.write(2);
+        path.wait(RTT);
+        path.ack(next + 1, &[(next, next + 1)]);
+        path.ack(next + 2, &[]);
+        next += 2;
+    }
+    path.write(4);
+    path.wait(RTT);
+    assert_eq!(path.ack(next, &[(next + 1, next + 2)]), []);
+    assert_eq!(path.wait(98), []);
+    assert_eq!(path.wait(4), [next]);
+    assert_eq!(path.timeouts(), 0);
+}
