@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use synfin_core::{CloseReason, Flags, Instant, State};
+use synfin_core::{CloseReason, Flags, Instant, SeqNum, State};
 
 use crate::conversation::Conversation;
 use crate::mark::{Lifeline, MarkKind};
@@ -129,7 +129,7 @@ fn octets(conversation: &Conversation<'_>, receiver: Lifeline) -> u64 {
         .map(|step| step.packet.sent)
         .collect();
     // One conversation may hold several connections: a SYN begins a new count.
-    let (mut total, mut highest) = (0u64, None::<synfin_core::SeqNum>);
+    let (mut total, mut ranges) = (0u64, Vec::new());
     let mut iss = None;
     for step in arrived {
         let segment = &step.segment;
@@ -137,20 +137,37 @@ fn octets(conversation: &Conversation<'_>, receiver: Lifeline) -> u64 {
         if segment.flags.contains(Flags::SYN) {
             start += 1;
             if iss.replace(segment.seq) != Some(segment.seq) {
-                highest = Some(start);
+                ranges.clear();
             }
         }
         if segment.text_len > 0 && step.packet.arrived().is_some_and(|at| resets.contains(&at)) {
             continue;
         }
-        let end = start + segment.text_len;
-        if let Some(from) = highest.filter(|from| end.after(*from)) {
-            let new = from.max(start).distance_to(end);
+        if iss.is_some() && segment.text_len > 0 {
+            let new = add_range(&mut ranges, (start, start + segment.text_len));
             total += u64::from(new);
-            highest = Some(end);
         }
     }
     total
+}
+
+/// Adds a range to ranges that neither overlap nor touch, and tells how many octets are new.
+fn add_range(ranges: &mut Vec<(SeqNum, SeqNum)>, (start, end): (SeqNum, SeqNum)) -> u32 {
+    let mut new = start.distance_to(end);
+    let (mut left, mut right) = (start, end);
+    ranges.retain(|&(from, to)| {
+        if to.before(start) || from.after(end) {
+            return true;
+        }
+        let (first, last) = (from.max(start), to.min(end));
+        if last.after(first) {
+            new -= first.distance_to(last);
+        }
+        (left, right) = (left.min(from), right.max(to));
+        false
+    });
+    ranges.push((left, right));
+    new
 }
 
 fn outcome(conversation: &Conversation<'_>) -> Outcome {
@@ -243,5 +260,23 @@ impl fmt::Display for Outcome {
             Self::ResetBy(_) => "reset",
             Self::GaveUp(..) => "gave up",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_octet_counts_once_in_any_order() {
+        let at = |count| SeqNum::new(u32::MAX) + count;
+        let mut ranges = Vec::new();
+        let mut add = |from, to| add_range(&mut ranges, (at(from), at(to)));
+        assert_eq!(add(0, 10), 10);
+        assert_eq!(add(20, 30), 10, "above a gap");
+        assert_eq!(add(0, 10), 0, "again");
+        assert_eq!(add(5, 25), 10, "fills the gap");
+        assert_eq!(add(0, 31), 1);
+        assert_eq!(ranges, [(at(0), at(31))]);
     }
 }
