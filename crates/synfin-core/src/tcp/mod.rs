@@ -16,6 +16,7 @@ pub(crate) mod icmp_arrives;
 pub(crate) mod info;
 pub(crate) mod invariants;
 pub(crate) mod listener;
+pub(crate) mod marks;
 pub(crate) mod recovery;
 pub(crate) mod recv;
 pub(crate) mod reset;

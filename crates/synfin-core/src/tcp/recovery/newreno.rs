@@ -6,7 +6,7 @@
 
 use crate::tcp::congestion::{MAX_CWND, Phase};
 use crate::tcp::connection::{Connection, Context, Marks};
-use crate::tcp::recovery::phases::enter_recovery;
+use crate::tcp::recovery::phases::{enter_recovery, lose};
 use crate::tcp::recovery::rack::DUP_THRESH;
 use crate::trace::LossSign;
 
@@ -47,8 +47,7 @@ fn fast_retransmit(c: &mut Connection, cx: &mut Context) {
     } else {
         flight_size
     };
-    let left = c.active().send.mark_lost(0, LossSign::FastRetransmit);
-    c.cold.stats.octets_lost += u64::from(left);
+    lose(c, cx, 0, LossSign::FastRetransmit);
     cx.counters.reno_recovery += 1;
     enter_recovery(c, cx, counted);
     if !c.cold.congestion.governs_recovery() {
@@ -66,18 +65,16 @@ fn inflate(c: &mut Connection, octets: u32) {
 
 /// A partial acknowledgement of `acked` octets: the next segment is lost too, and the window
 /// shrinks by what has left. Tells whether it is the first one. covers: 6582-5, 6582-6
-pub(crate) fn on_partial_ack(c: &mut Connection, acked: u32) -> bool {
+pub(crate) fn on_partial_ack(c: &mut Connection, cx: &Context, acked: u32) -> bool {
     let mss = u32::from(c.eff_snd_mss);
+    lose(c, cx, 0, LossSign::PartialAck);
     let active = c.active();
-    let left = active.send.mark_lost(0, LossSign::PartialAck);
     active.recovery.force_first = true;
     if let Some(window) = &mut active.recovery.window {
         let grown = if acked >= mss { mss } else { 0 };
         *window = (window.saturating_sub(acked) + grown).max(mss);
     }
-    let first = !core::mem::replace(&mut active.recovery.partial_seen, true);
-    c.cold.stats.octets_lost += u64::from(left);
-    first
+    !core::mem::replace(&mut active.recovery.partial_seen, true)
 }
 
 /// Octets beyond `cwnd` that the first two duplicate acknowledgements release. With SACK what

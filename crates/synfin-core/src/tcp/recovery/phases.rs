@@ -10,18 +10,14 @@
 //!    └────── timeout ─────────────────> Loss ──── una passes the point, or undone ──> Open
 //! ```
 
-use crate::tcp::congestion::{
-    AckSample, Congestion, CongestionEvent, CongestionKind, LostSample, Phase,
-};
-use crate::tcp::connection::{Connection, Context, Marks, Stats};
+use crate::tcp::congestion::{AckSample, CongestionEvent, CongestionKind, LostSample, Phase};
+use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::prr::{Prr, Step};
 use crate::tcp::recovery::scoreboard::News;
 use crate::tcp::recovery::undo::Undo;
 use crate::tcp::recovery::{Frto, frto, newreno, rack, rto, sack, tlp, undo};
 use crate::tcp::segment::Seg;
-use crate::tcp::send::half::SentSegment;
-use crate::time::Instant;
-use crate::trace::{RecoveryEvent, TraceEvent};
+use crate::trace::{LossSign, RecoveryEvent, TraceEvent};
 
 /// How things stood before an acknowledgement was looked at.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +211,7 @@ fn on_progress(c: &mut Connection, cx: &mut Context, before: &Before, left: bool
         && c.active().recovery.phase == Phase::Recovery
         && c.active().recovery.recovery_point.is_some();
     let told = partial && !c.marks.has(Marks::SACK);
-    if !told || newreno::on_partial_ack(c, before.acked) {
+    if !told || newreno::on_partial_ack(c, cx, before.acked) {
         rto::restart(c, cx);
     } else {
         c.active().recovery.progress_at = None;
@@ -259,22 +255,25 @@ fn steer(c: &mut Connection, before: &Before, news: &News) {
     }
 }
 
-/// Tells the controller of a segment that was found lost.
-pub(crate) fn tell_lost(
-    congestion: &mut Congestion,
-    stats: &Stats,
-    now: Instant,
-    segment: &SentSegment,
-) {
-    congestion.on_lost(&LostSample {
-        now,
+/// The segment at this place is lost: it is marked and counted, and the controller is told. The
+/// octets that left the flight.
+pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSign) -> u32 {
+    let active = c.active();
+    let Some(segment) = active.send.sent.get(place).copied() else {
+        return 0;
+    };
+    let left = active.send.mark_lost(place, sign);
+    c.cold.stats.octets_lost += u64::from(left);
+    c.cold.congestion.on_lost(&LostSample {
+        now: cx.now,
         len: segment.len,
         tx_in_flight: segment.departure.in_flight,
         lost_at_sending: segment.departure.lost,
-        lost: stats.octets_lost,
+        lost: c.cold.stats.octets_lost,
         is_app_limited: segment.departure.app_limited,
         mss: segment.len.max(1),
     });
+    left
 }
 
 /// Tells the controller of an acknowledgement that brought something new.

@@ -7,6 +7,7 @@ use synfin_wire::SeqNum;
 
 use crate::tcp::congestion::Phase;
 use crate::tcp::connection::{Connection, Context};
+use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto, tlp};
 use crate::tcp::recv::timestamps;
 use crate::tcp::send::half::SentSegment;
@@ -145,12 +146,13 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
     };
     let (mut wait, mut found, mut at) = (None, 0, 0);
     active.send.forget_delivered();
-    while let Some(sent) = active.send.by_time.get(at).copied() {
+    while let Some(sent) = c.active().send.by_time.get(at).copied() {
         at += 1;
-        let Some(place) = active.send.place_of(sent.seq) else {
+        let send = &c.active().send;
+        let Some(place) = send.place_of(sent.seq) else {
             continue;
         };
-        let segment = active.send.sent[place];
+        let segment = send.sent[place];
         if segment.transmission != sent.number || !segment.is_in_flight() {
             continue;
         }
@@ -160,10 +162,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
         let deadline = deadline_of(&rack, &segment, window);
         if deadline <= cx.now {
             cx.counters.lost_retransmit += u64::from(segment.copies > 1);
-            let left = active.send.mark_lost(place, LossSign::Rack);
-            c.cold.stats.octets_lost += u64::from(left);
-            super::phases::tell_lost(&mut c.cold.congestion, &c.cold.stats, cx.now, &segment);
-            found += left;
+            found += lose(c, cx, place, LossSign::Rack);
         } else {
             wait = Some(deadline.saturating_duration_since(cx.now)).max(wait);
         }

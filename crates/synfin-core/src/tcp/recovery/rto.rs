@@ -7,7 +7,7 @@ use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{CongestionEvent, CongestionKind, Phase};
 use crate::tcp::connection::{Connection, Context, Events, Marks};
-use crate::tcp::recovery::phases::tell_lost;
+use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::undo::Undo;
 use crate::tcp::recovery::{Frto, RetransmitTimer, rack, tlp};
 use crate::trace::{LossSign, RecoveryEvent, TimerKind, TraceEvent};
@@ -206,9 +206,7 @@ fn mark_timed_out(c: &mut Connection, cx: &mut Context) {
         if spared || !segment.is_in_flight() {
             continue;
         }
-        let left = c.active().send.mark_lost(place, LossSign::Rto);
-        c.cold.stats.octets_lost += u64::from(left);
-        tell_lost(&mut c.cold.congestion, &c.cold.stats, cx.now, &segment);
+        lose(c, cx, place, LossSign::Rto);
     }
 }
 

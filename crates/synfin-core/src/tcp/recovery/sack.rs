@@ -1,7 +1,7 @@
 //! Losses told by counting what SACK reports above them (RFC 6675 section 4), where RACK is off.
 
 use crate::tcp::connection::{Connection, Context};
-use crate::tcp::recovery::phases::tell_lost;
+use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::rack::DUP_THRESH;
 use crate::trace::LossSign;
 
@@ -9,12 +9,10 @@ use crate::trace::LossSign;
 /// to the timer. covers: 6675-1, 6675-2, 6675-4
 pub(crate) fn detect(c: &mut Connection, cx: &Context) -> u32 {
     let mss = u32::from(c.eff_snd_mss);
-    let Some(active) = &mut c.active else {
-        return 0;
-    };
+    let count = c.active().send.sent.len();
     let (mut octets, mut ranges, mut within, mut found) = (0, 0, false, 0);
-    for place in (0..active.send.sent.len()).rev() {
-        let segment = active.send.sent[place];
+    for place in (0..count).rev() {
+        let segment = c.active().send.sent[place];
         if segment.sacked {
             octets += segment.len;
             ranges += u32::from(!within);
@@ -24,10 +22,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &Context) -> u32 {
         within = false;
         let lost = ranges >= DUP_THRESH || octets > (DUP_THRESH - 1) * mss;
         if lost && segment.is_in_flight() && segment.copies == 1 {
-            let left = active.send.mark_lost(place, LossSign::Sack);
-            c.cold.stats.octets_lost += u64::from(left);
-            tell_lost(&mut c.cold.congestion, &c.cold.stats, cx.now, &segment);
-            found += left;
+            found += lose(c, cx, place, LossSign::Sack);
         }
     }
     found

@@ -17,8 +17,6 @@ pub(crate) struct News {
     pub(crate) delivered: Delivered,
     /// SACK told something new.
     pub(crate) sacked: bool,
-    /// Octets newly reported by SACK.
-    pub(crate) sacked_octets: u32,
     /// The first block reports a duplicate (RFC 2883).
     pub(crate) dsack: Option<SackBlock>,
     /// A segment that was sent only once, before the recovery point, was delivered.
@@ -188,7 +186,6 @@ impl SendHalf {
             self.sacked += 1;
             self.sacked_octets += segment.len;
             news.sacked = true;
-            news.sacked_octets += segment.len;
             if segment.lost.take().is_some() {
                 self.lost -= 1;
             } else {
