@@ -12,6 +12,7 @@
 //! | `network` | devices, addresses, routes |
 //! | `observe` | listing, totals, trace, counters |
 
+mod active_open;
 mod application;
 mod egress;
 mod fast_open;

@@ -1,25 +1,23 @@
-//! The application's side: OPEN, ACCEPT, the decision about a SYN, and the handles of
+//! The application's side: passive OPEN, ACCEPT, the decision about a SYN, and the handles of
 //! connections.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use core::ops::Deref;
 use core::time::Duration;
 
 use synfin_wire::FourTuple;
 
 use crate::config::{ConfigError, SocketOptions, UserTimeout};
-use crate::demux::{FlowKey, Place};
+use crate::demux::FlowKey;
 use crate::event::{
-    CloseReason, ConnId, ConnectError, Event, IncomingId, ListenError, ListenerId, RecvError,
-    RecvOutcome, SendError, SendOutcome, SoftError,
+    CloseReason, ConnId, Event, IncomingId, ListenError, ListenerId, RecvError, RecvOutcome,
+    SendError, SendOutcome, SoftError,
 };
 use crate::ip::icmp::Problem;
-use crate::ip::route::is_connectable;
 use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack};
 use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Context, Events, Marks, Opening};
-use crate::tcp::fast_open;
+use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
@@ -30,7 +28,7 @@ use crate::tcp::send::buffer as send_buffer;
 use crate::tcp::user_calls::{self, Shutdown};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
-use crate::trace::{FlowId, ResetReason, Role, TraceEvent, UserCall};
+use crate::trace::{FlowId, ResetReason, TraceEvent, UserCall};
 
 /// How to connect.
 #[derive(Clone, Copy, Debug, Default)]
@@ -317,185 +315,6 @@ impl Stack {
             id: id.0,
             syn,
         })
-    }
-
-    /// Active OPEN: a SYN leaves with the next [`poll_transmit`](Self::poll_transmit).
-    /// covers: ST-002, ST-003, 9293-MUST-43, 9293-MUST-44, 9293-MUST-45, 9293-MUST-46
-    ///
-    /// # Errors
-    /// When it cannot be tried at all; nothing was sent then.
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        remote: SocketAddr,
-        options: ConnectOptions,
-    ) -> Result<ConnId, ConnectError> {
-        self.set_now(now);
-        if remote.port() == 0 || !is_connectable(remote.ip(), &self.tables.addresses) {
-            return Err(ConnectError::InvalidRemote);
-        }
-        let local_ip = self.choose_local_address(remote.ip(), options.local_addr)?;
-        let (device, path_mtu) = self.path_to(remote.ip()).ok_or(ConnectError::NoRoute)?;
-        let tuple = match options.local_port {
-            Some(port) => self.claim_port(SocketAddr::new(local_ip, port), remote)?,
-            None => self.choose_port(local_ip, remote)?,
-        };
-        let local = self
-            .tables
-            .addresses
-            .intern(local_ip)
-            .ok_or(ConnectError::LimitReached)?;
-        let key = FlowKey::of(&tuple, local);
-        let socket = options.socket.unwrap_or(self.cx.config.socket);
-        let opening = Opening {
-            key: key.key,
-            remote_v6: key.remote_v6,
-            iss: self.initial_sequence_number(&tuple),
-            ts_offset: self.cx.secrets.timestamp_offset(local_ip, remote.ip()),
-            flow: self.cx.tracer.new_flow(),
-            device,
-            own_mss: self.own_mss(device, tuple.is_ipv6(), &socket),
-            path_mtu,
-            socket: options.socket,
-        };
-        let c = Connection::new(opening, &self.cx);
-        let Ok(id) = self.tables.conns.insert(c) else {
-            self.tables.addresses.release(local);
-            return Err(ConnectError::LimitReached);
-        };
-        self.insert_flow(&tuple, Place::Conn(id.index));
-        if options.fast_open {
-            let path = fast_open::Path {
-                local: local_ip,
-                remote: remote.ip(),
-            };
-            let c = self.tables.conns.get_mut(id).expect("just made");
-            fast_open::prepare(c, &mut self.cx, path);
-        }
-        self.start_active_open(id, tuple);
-        Ok(ConnId(id))
-    }
-
-    fn start_active_open(&mut self, id: SlotId, tuple: FourTuple) {
-        self.cx.counters.active_opens += 1;
-        self.totals.enter(State::Closed);
-        let Some(c) = self.tables.conns.get_mut(id) else {
-            return;
-        };
-        if self.cx.tracer.is_on() {
-            self.cx.trace(
-                c.cold.flow,
-                TraceEvent::Opened {
-                    tuple,
-                    role: Role::Active,
-                },
-            );
-            self.cx.trace(c.cold.flow, TraceEvent::Call(UserCall::Open));
-        }
-        c.marks.set(Marks::ACTIVE_OPEN.or(Marks::SEND_SYN));
-        c.transition(&mut self.cx, Cause::ActiveOpen);
-        self.settle(id);
-    }
-
-    fn choose_local_address(
-        &self,
-        remote: IpAddr,
-        wanted: Option<IpAddr>,
-    ) -> Result<IpAddr, ConnectError> {
-        let addresses = &self.tables.addresses;
-        match wanted {
-            Some(addr) if addr.is_ipv4() == remote.is_ipv4() && addresses.is_own(addr) => Ok(addr),
-            Some(_) => Err(ConnectError::AddressNotAvailable),
-            // An own address is reached from itself.
-            None if addresses.is_own(remote) => Ok(remote),
-            None => self
-                .routes
-                .source_for(remote, addresses)
-                .ok_or(ConnectError::NoRoute),
-        }
-    }
-
-    /// A port that the application chose. TIME-WAIT gives way if its timestamp is old enough that
-    /// the new incarnation's segments cannot be taken for old ones. covers: ST-1008
-    fn claim_port(
-        &mut self,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<FourTuple, ConnectError> {
-        let tuple = FourTuple { local, remote };
-        if local.port() == 0 {
-            return self.choose_port(local.ip(), remote);
-        }
-        match self.find_flow(&tuple) {
-            None => Ok(tuple),
-            Some(Place::TimeWait(index)) if self.may_reuse(index) => Ok(tuple),
-            Some(_) => Err(ConnectError::AddressInUse),
-        }
-    }
-
-    /// RFC 6056 section 3.3.4: a keyed offset for each destination, and a counter that moves on.
-    /// covers: 6056-1 to 6056-6, BUG-22
-    fn choose_port(
-        &mut self,
-        local: IpAddr,
-        remote: SocketAddr,
-    ) -> Result<FourTuple, ConnectError> {
-        let (low, high) = self.cx.config.ephemeral_ports;
-        let range = u32::from(high - low) + 1;
-        let offset = self.cx.secrets.port_offset(local, remote);
-        for reuse in [false, true] {
-            for _ in 0..range {
-                let step = self.next_port;
-                self.next_port = self.next_port.wrapping_add(1);
-                let port = low + (offset.wrapping_add(step) % range) as u16;
-                let tuple = FourTuple {
-                    local: SocketAddr::new(local, port),
-                    remote,
-                };
-                let free = match self.find_flow(&tuple) {
-                    None => !self.is_listened_on(port),
-                    Some(Place::TimeWait(index)) => reuse && self.may_reuse(index),
-                    Some(_) => false,
-                };
-                if free {
-                    return Ok(tuple);
-                }
-            }
-        }
-        Err(ConnectError::NoPort)
-    }
-
-    fn is_listened_on(&self, port: u16) -> bool {
-        let from = (Some(port), None);
-        self.listener_index
-            .range(from..)
-            .next()
-            .is_some_and(|((at, _), _)| *at == Some(port))
-    }
-
-    fn may_reuse(&self, index: u32) -> bool {
-        let Some(record) = self.tables.time_wait.records.get_at(index) else {
-            return false;
-        };
-        let entered = record.deadline - self.cx.config.tcp.patience.time_wait;
-        let age = self.cx.now.saturating_duration_since(entered);
-        record.ts_recent.is_some() && age > Duration::from_secs(1)
-    }
-
-    /// The ISS; a TIME-WAIT record that stands in the way goes, and the numbers begin beyond its.
-    fn initial_sequence_number(&mut self, tuple: &FourTuple) -> synfin_wire::SeqNum {
-        let iss = self.cx.secrets.isn(tuple, self.cx.now);
-        let Some(Place::TimeWait(index)) = self.find_flow(tuple) else {
-            return iss;
-        };
-        let records = &self.tables.time_wait.records;
-        let Some(id) = records.id_at(index) else {
-            return iss;
-        };
-        let iss = records.get(id).map_or(iss, |record| record.iss_after(iss));
-        self.cx.counters.time_wait_recycled += 1;
-        self.end_time_wait(id, Cause::Reopened);
-        iss
     }
 
     /// A connection to ask about; `None` when the handle was given back. covers: ST-004
