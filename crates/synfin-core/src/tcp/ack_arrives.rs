@@ -76,11 +76,9 @@ fn before(c: &Connection, seg: &Seg) -> Standing {
         ack: Before {
             in_flight,
             lost: c.cold.stats.octets_lost,
-            // News of congestion lets no window grow, nor does what ends a reduction: it leaves
-            // `ssthresh`. covers: 9937-6
-            cwnd_limited: (limited || half_used)
-                && !reducing
-                && !ecn::sender::reports_marks(c, seg),
+            // News of congestion lets no window grow.
+            cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
+            reducing,
             acked: acked - u32::from(acked > 0 && c.syn_unacked()),
             duplicate: is_duplicate(c, seg),
         },

@@ -195,7 +195,15 @@ impl State {
             self.cwnd
         };
         self.cwnd_prior = self.cwnd;
-        let reduced = scaled(event.flight_size, BETA);
+        // Where a whole segment had no room, `cwnd` is what was used: section 4.6 allows it, as
+        // `cwnd` grows only while it limits.
+        let full = self.cwnd < event.flight_size.saturating_add(event.mss);
+        let used = if full {
+            self.cwnd.max(event.flight_size)
+        } else {
+            event.flight_size
+        };
+        let reduced = scaled(used, BETA);
         self.ssthresh = reduced.max(2 * event.mss);
         self.cwnd = match event.kind {
             CongestionKind::Timeout | CongestionKind::RepeatedTimeout => event.mss,

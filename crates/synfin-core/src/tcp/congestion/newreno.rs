@@ -9,8 +9,8 @@ use crate::time::Instant;
 pub(crate) struct NewReno {
     cwnd: u32,
     ssthresh: u32,
-    /// Octets acknowledged since the window last grew in congestion avoidance (byte counting).
-    acked: u32,
+    /// Growth below an octet in congestion avoidance, in parts of `cwnd`.
+    remainder: u64,
     /// `cwnd` and `ssthresh` before the last congestion event.
     prior: (u32, u32),
 }
@@ -21,7 +21,7 @@ impl NewReno {
         Self {
             cwnd: initial_window,
             ssthresh: u32::MAX,
-            acked: 0,
+            remainder: 0,
             prior: (0, 0),
         }
     }
@@ -35,11 +35,12 @@ impl NewReno {
             acked -= step;
         }
         if self.cwnd >= self.ssthresh {
-            self.acked = self.acked.saturating_add(acked);
-            if self.acked >= self.cwnd {
-                self.acked -= self.cwnd;
-                self.cwnd += ack.mss;
-            }
+            // An octet at a time: halving leaves half a segment over, which whole steps would
+            // keep useless until the next loss.
+            let cwnd = u64::from(self.cwnd.max(1));
+            self.remainder += u64::from(acked.min(self.cwnd)) * u64::from(ack.mss);
+            self.cwnd += (self.remainder / cwnd) as u32;
+            self.remainder %= cwnd;
         }
         self.cwnd = self.cwnd.min(MAX_CWND);
     }
@@ -68,7 +69,7 @@ impl CongestionControl for NewReno {
             CongestionKind::Timeout | CongestionKind::RepeatedTimeout => event.mss,
             _ => self.ssthresh,
         };
-        self.acked = 0;
+        self.remainder = 0;
     }
 
     /// covers: 6582-4
@@ -82,7 +83,7 @@ impl CongestionControl for NewReno {
         let (cwnd, ssthresh) = self.prior;
         self.cwnd = self.cwnd.max(cwnd);
         self.ssthresh = self.ssthresh.max(ssthresh);
-        self.acked = 0;
+        self.remainder = 0;
     }
 
     /// covers: 5681-20

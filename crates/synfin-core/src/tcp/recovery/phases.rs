@@ -25,6 +25,8 @@ pub(crate) struct Before {
     pub(crate) in_flight: u32,
     pub(crate) lost: u64,
     pub(crate) cwnd_limited: bool,
+    /// The window was being reduced.
+    pub(crate) reducing: bool,
     /// Octets that it acknowledges by its number.
     pub(crate) acked: u32,
     /// It is a duplicate in the sense of RFC 5681 section 2.
@@ -286,12 +288,19 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         .sample(&mut active.recovery.delivery, totals, cx.now, min_rtt);
     let in_flight = active.send.in_flight;
     let phase = active.recovery.phase;
+    // What ends a reduction leaves `ssthresh`, from where the window grows by what arrived with it,
+    // not by what it covers and SACK had told before. covers: 9937-6
+    let acked = if before.reducing {
+        before.acked.min(news.delivered.octets)
+    } else {
+        before.acked
+    };
     let rtt = news
         .sample_from
         .map(|at| cx.now.saturating_duration_since(at));
     let sample = AckSample {
         now: cx.now,
-        acked: before.acked,
+        acked,
         newly_delivered: news.delivered.octets,
         newly_lost: u32::try_from(totals.lost - before.lost).unwrap_or(u32::MAX),
         newly_ce: 0,
@@ -303,7 +312,7 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         srtt: core::time::Duration::from_micros(u64::from(c.cold.rtt.srtt_us)),
         min_rtt,
         rate,
-        cwnd_limited: before.cwnd_limited,
+        cwnd_limited: before.cwnd_limited && !active.recovery.is_reducing(),
         phase,
         una: c.snd.una,
         nxt: c.snd.nxt,
