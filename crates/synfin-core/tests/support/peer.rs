@@ -108,6 +108,8 @@ pub(crate) struct Peer {
     /// Octets that the application wrote and read.
     pub(crate) written: i64,
     pub(crate) delivered: i64,
+    /// The stack may let packets be fragmented.
+    pub(crate) may_fragment: bool,
     /// The last packet that the stack emitted.
     pub(crate) last_packet: Vec<u8>,
     started: Instant,
@@ -157,6 +159,7 @@ impl Peer {
             marks: Marks::default(),
             written: 0,
             delivered: 0,
+            may_fragment: false,
             last_packet: Vec::new(),
             started: now,
             stack_shift: 0,

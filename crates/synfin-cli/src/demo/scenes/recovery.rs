@@ -151,7 +151,22 @@ pub(super) const SCENES: &[Scene] = &[
         ],
         path_mtu: Some(1200),
         bytes: 6_000,
-        next: ["tail-loss", "fast-retransmit", "path-mtu --full"],
+        next: ["black-hole", "fast-retransmit", "path-mtu --full"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "black-hole",
+        title: "A router drops what is longer than 1400 octets, and says nothing",
+        look: &[
+            "Two timeouts, and the server goes down to 1064 octets, which pass. Then it probes:",
+            "single segments of other sizes. A probe that is lost alone is sent again in pieces",
+            "and no sign of congestion; each that arrives makes all segments larger (RFC 4821).",
+        ],
+        tune: roomy,
+        path_mtu: Some(1400),
+        black_hole: true,
+        bytes: 8_000_000,
+        next: ["path-mtu", "rto", "black-hole --json"],
         ..Scene::PLAIN
     },
 ];
