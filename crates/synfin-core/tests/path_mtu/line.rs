@@ -19,6 +19,8 @@ pub(crate) struct Line {
     pub(crate) peer: Peer,
     /// The largest packet that passes.
     pub(crate) limit: u16,
+    /// The peer's window in octets.
+    pub(crate) window: u32,
     /// Segments that are lost whatever their size, by a number counted from 0 over all of them.
     pub(crate) lost: Vec<usize>,
     /// Everything that left: octets of the packet, and whether it passed.
@@ -59,6 +61,7 @@ impl Line {
         Self {
             peer,
             limit,
+            window: 128_000,
             lost: Vec::new(),
             sent: Vec::new(),
             trace: Vec::new(),
@@ -165,7 +168,7 @@ impl Line {
             return;
         }
         self.take(seq, seq + i64::from(segment.len()));
-        let mut text = format!("{{. seq=1 ack={} win=1000", self.next);
+        let mut text = format!("{{. seq=1 ack={} win={}", self.next, self.window >> 7);
         for (from, to) in self.blocks() {
             text += &format!(" sack={from}..{to}");
         }

@@ -235,3 +235,20 @@ fn the_trace_names_the_probe() {
         "two pieces each"
     );
 }
+
+/// Acknowledgements that make room for less than a probe do not keep it from leaving, be it the
+/// congestion window or the peer's that is full.
+/// covers: 4821-1
+#[test]
+fn a_full_window_does_not_keep_the_probe_waiting() {
+    for congestion_limits in [true, false] {
+        let mut setup = setup(PathMtuDiscovery::Probing);
+        setup.config.tcp.initial_window = Some(if congestion_limits { 5 } else { 40 });
+        let mut line = Line::open(setup, 1500);
+        line.window = if congestion_limits { 60_000 } else { 6000 };
+        line.write_small(1);
+        line.beat();
+        line.run(500);
+        assert_eq!(line.mtu(), 1500, "congestion limits: {congestion_limits}");
+    }
+}

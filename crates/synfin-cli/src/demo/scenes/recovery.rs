@@ -156,16 +156,21 @@ pub(super) const SCENES: &[Scene] = &[
     },
     Scene {
         name: "black-hole",
-        title: "A router drops what is longer than 1400 octets, and says nothing",
+        title: "A router drops what is longer than 1300 octets, and says nothing",
         look: &[
-            "Two timeouts, and the server goes down to 1064 octets, which pass. Then it probes:",
-            "single segments of other sizes. A probe that is lost alone is sent again in pieces",
-            "and no sign of congestion; each that arrives makes all segments larger (RFC 4821).",
+            "After two timeouts the server goes down to 1064 octets, which pass. Then it",
+            "probes: a probe that is lost alone is sent again in pieces, and no sign of",
+            "congestion. The fourth one arrives: segments become larger (RFC 4821).",
         ],
-        tune: roomy,
-        path_mtu: Some(1400),
+        // A few segments at a time, so that the search is seen and not the transfer.
+        tune: |host, config| {
+            if host == Host::Client {
+                config.socket.recv_buffer = BufferSize::Fixed(10_000);
+            }
+        },
+        path_mtu: Some(1300),
         black_hole: true,
-        bytes: 8_000_000,
+        bytes: 850_000,
         next: ["path-mtu", "rto", "black-hole --json"],
         ..Scene::PLAIN
     },

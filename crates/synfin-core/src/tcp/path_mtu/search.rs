@@ -15,7 +15,7 @@ use super::{
 use crate::config::PathMtuDiscovery;
 use crate::ip::path_mtu::MAX_PROBES;
 use crate::tcp::congestion::Phase;
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::rack::DUP_THRESH;
 use crate::tcp::send::half::SentSegment;
 use crate::tcp::send::window;
@@ -125,7 +125,7 @@ pub(crate) fn is_first(c: &Connection) -> bool {
     probe_at(c, c.snd.una).is_some()
 }
 
-/// A probe is to leave as soon as the congestion window takes it: its size in octets of text.
+/// A probe is to leave as soon as the windows take it: its size in octets of text.
 /// Enough must follow to tell its loss without a timeout. covers: 4821-1, 4821-4
 pub(crate) fn wanted(c: &Connection, cx: &Context) -> Option<u32> {
     // The most frequent answer first: there is nothing to look for.
@@ -147,10 +147,20 @@ pub(crate) fn wanted(c: &Connection, cx: &Context) -> Option<u32> {
     let len = u32::from(size - headers(c).min(size));
     let followers = DUP_THRESH * u32::from(c.eff_snd_mss);
     // Four of the new size, so that no controller's least window rises with it. covers: 4821-3
-    let fits = c.unsent() >= len + followers
-        && window::usable(c) >= len + followers
-        && c.congestion_window() >= (1 + DUP_THRESH) * len;
-    fits.then_some(len)
+    let least = (1 + DUP_THRESH) * len;
+    let follows = c.unsent() >= len + followers
+        // The text of a full buffer is all on its way; if nothing follows after all, the loss of a
+        // tail is probed for.
+        || (c.marks.has(Marks::SACK) && active.send.in_flight >= followers);
+    let fits = c.unsent() >= len && c.snd.wnd.min(c.congestion_window()) >= least;
+    (follows && fits).then_some(len)
+}
+
+/// Whether both windows take it now. Until they do smaller segments wait too, or they would use up
+/// what each acknowledgement makes room for.
+pub(crate) fn has_room(c: &Connection, len: u32) -> bool {
+    let in_flight = c.active.as_ref().map_or(0, |active| active.send.in_flight);
+    window::usable(c) >= len && c.congestion_window() >= in_flight.saturating_add(len)
 }
 
 /// The probe leaves.

@@ -257,10 +257,7 @@ fn note_limited(c: &mut Connection) {
 fn path_mtu_probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     search::raise_by_age(c, cx);
     let len = probe_wanted(c, cx)?;
-    let room = c
-        .congestion_window()
-        .checked_sub(c.active().send.in_flight)?;
-    if room < len || !pacing::is_open(c, cx) {
+    if !search::has_room(c, len) || !pacing::is_open(c, cx) {
         return None;
     }
     let mut emission = commit_new(c, cx, len, false);
@@ -288,7 +285,6 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         return None;
     }
     if probe_wanted(c, cx).is_some() {
-        // Acknowledgements make room for smaller segments first: those wait.
         note_limited(c);
         return None;
     }
