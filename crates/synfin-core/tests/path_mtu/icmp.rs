@@ -367,3 +367,84 @@ fn a_smaller_size_is_believed_for_ten_minutes() {
     config.tcp.path_mtu.raise_after = s(299);
     assert!(config.validate().is_err(), "no sooner than five minutes");
 }
+
+/// A quote that is too short to name a segment, one of another protocol, a wrong checksum.
+/// covers: 5927-5
+#[test]
+fn what_cannot_be_matched_is_ignored() {
+    for v6 in [false, true] {
+        let mut peer = open(v6);
+        write(&mut peer);
+        let quoted = peer.last_packet.clone();
+        let tcp = if v6 { 40 } else { 20 };
+        // The ports and half of the sequence number.
+        peer.last_packet.truncate(tcp + 6);
+        too_big(&mut peer, 1300);
+        peer.last_packet.clone_from(&quoted);
+        peer.last_packet[if v6 { 6 } else { 9 }] = 17;
+        too_big(&mut peer, 1300);
+        assert_eq!(mtu(&peer), 1500);
+        assert_eq!(peer.dropped(DropReason::BadIcmp), 1);
+        assert_eq!(peer.dropped(DropReason::IcmpNoMatch), 1);
+        peer.last_packet = quoted;
+        peer.corrupt_icmp = true;
+        too_big(&mut peer, 1300);
+        assert_eq!(mtu(&peer), 1500);
+        assert_eq!(peer.dropped(DropReason::BadIcmp), 2);
+        peer.corrupt_icmp = false;
+        too_big(&mut peer, 1300);
+        assert_eq!(mtu(&peer), 1300);
+    }
+}
+
+/// The device's MTU changes: segments follow at once where it shrinks, and by a probe where it
+/// grows.
+/// covers: AB-32, 4821-1
+#[test]
+fn segments_follow_the_device() {
+    for v6 in [false, true] {
+        let mut peer = open(v6);
+        write(&mut peer);
+        peer.stack.set_mtu(peer.device, 1400);
+        assert_eq!(sizes(&mut peer).into_iter().max(), Some(1400));
+        assert_eq!(mtu(&peer), 1400);
+        for _ in 0..10 {
+            peer.wait(ms(10));
+            peer.batch(&["{. seq=1 ack=N}"]);
+            peer.drain();
+        }
+        peer.stack.set_mtu(peer.device, 1500);
+        peer.write(40_000);
+        let longest = sizes(&mut peer).into_iter().max();
+        assert_eq!(longest, Some(1500), "a probe");
+        peer.batch(&["{. seq=1 ack=N}"]);
+        assert_eq!(mtu(&peer), 1500);
+    }
+}
+
+/// Options that come and go take their share of each segment.
+/// covers: 6691-2, 9293-MUST-16
+#[test]
+fn sack_blocks_make_room_for_themselves() {
+    for timestamps in [false, true] {
+        for v6 in [false, true] {
+            let mut peer = Peer::open(Setup {
+                v6,
+                sack: true,
+                timestamps,
+                ..Setup::default()
+            });
+            // Octets above a gap are reported with each segment that leaves.
+            peer.batch(&["{. seq=101 ack=1 len=100}"]);
+            peer.drain();
+            peer.write(2920);
+            let sent = peer.drain();
+            let first = &sent[0];
+            assert_eq!(first.options.sack.iter().count(), 1);
+            assert_eq!(first.packet_len, 1500);
+            let options = if timestamps { 12 + 12 } else { 12 };
+            let headers = if v6 { 60 } else { 40 };
+            assert_eq!(first.text.len(), 1500 - headers - options);
+        }
+    }
+}

@@ -89,6 +89,19 @@ impl Line {
         assert!(sent.is_empty());
     }
 
+    /// A round trip in which the application writes what makes full segments, and then one probe.
+    pub(crate) fn fill(&mut self) {
+        let before = self.counters().path_mtu_probes;
+        while self.info().in_flight < 12_000 && self.counters().path_mtu_probes == before {
+            self.peer.write(1460);
+            let leaving = self.peer.drain();
+            self.on_the_way.extend(leaving);
+        }
+        if self.counters().path_mtu_probes == before {
+            self.beat();
+        }
+    }
+
     /// The application writes, and what may leave is on the way.
     pub(crate) fn send(&mut self) {
         self.write();

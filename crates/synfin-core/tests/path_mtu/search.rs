@@ -252,3 +252,31 @@ fn a_full_window_does_not_keep_the_probe_waiting() {
         assert_eq!(line.mtu(), 1500, "congestion limits: {congestion_limits}");
     }
 }
+
+/// No text follows a lost probe after all: the probe of a lost tail repairs it in segments of the
+/// size that passes, and the size is tried again later.
+/// covers: 4821-1, 4821-4
+#[test]
+fn a_lost_probe_at_the_tail_costs_no_timeout() {
+    let mut setup = setup(PathMtuDiscovery::Probing);
+    setup.config.socket.nodelay = true;
+    let mut line = Line::open(setup, 1400);
+    line.window = 20_000;
+    line.run(200);
+    while line.counters().path_mtu_probes < 2 {
+        line.fill();
+    }
+    // The probe has left with the last text there was.
+    let written = line.peer.written;
+    for _ in 0..10 {
+        line.beat();
+    }
+    assert_eq!(line.arrived(), written);
+    assert_eq!(line.counters().timeouts, 0);
+    assert_eq!(line.counters().loss_probes, 1);
+    let unclear = PathMtuEvent::ProbeLost {
+        size: 1500,
+        alone: false,
+    };
+    assert_eq!(line.trace.last(), Some(&unclear));
+}

@@ -108,6 +108,8 @@ pub(crate) struct Peer {
     /// Octets that the application wrote and read.
     pub(crate) written: i64,
     pub(crate) delivered: i64,
+    /// ICMP messages have a wrong checksum.
+    pub(crate) corrupt_icmp: bool,
     /// The stack may let packets be fragmented.
     pub(crate) may_fragment: bool,
     /// The last packet that the stack emitted.
@@ -159,6 +161,7 @@ impl Peer {
             marks: Marks::default(),
             written: 0,
             delivered: 0,
+            corrupt_icmp: false,
             may_fragment: false,
             last_packet: Vec::new(),
             started: now,

@@ -296,7 +296,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
     let nodelay = c.options(&cx.config).nodelay;
-    if unsent > 0 && !window::is_worth_sending(c, nodelay, len, unsent) {
+    if unsent > 0 && !window::is_worth_sending(c, nodelay, mss, len, unsent) {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)
