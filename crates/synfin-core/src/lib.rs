@@ -55,8 +55,9 @@ pub use synfin_wire as wire;
 pub use buffer::Slices;
 pub use config::{
     AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, EcnMode, FastOpenConfig,
-    KeepAlive, Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig, RtoConfig,
-    SocketOptions, StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
+    KeepAlive, Limits, OptionConfig, Pacing, PathMtuConfig, PathMtuDiscovery, Patience, Profile,
+    RecoveryConfig, RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout,
+    UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -85,7 +86,7 @@ pub use tcp::listener::{ListenAddr, ListenOptions};
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
-    AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
-    Role, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign,
-    UserCall,
+    AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, PathMtuEvent, PathMtuSign, ReceiveLimit,
+    RecoveryEvent, ResetReason, Role, SegmentRecord, SendReason, TimerKind, TraceEvent,
+    TraceRecord, TraceSeq, UndoSign, UserCall,
 };

@@ -84,7 +84,6 @@ pub struct Stack {
     foreign_listeners: u32,
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
-    path_mtus: PathMtuTable,
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
@@ -135,6 +134,7 @@ impl Stack {
         config.validate()?;
         let limits = config.limits;
         let secrets = Secrets::new(seed);
+        let paths = config.tcp.path_mtu;
         let mut pool = memory.pool;
         pool.limit_to(limits.buffer_bytes);
         let cx = Context {
@@ -145,6 +145,8 @@ impl Stack {
             replies: Replies::new(limits.replies, limits.replies_per_second),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
+            path_mtus: PathMtuTable::new(paths.destinations as usize, paths.raise_after),
+            fragmentable: 0,
             config,
             memory_waiters: VecDeque::new(),
         };
@@ -162,7 +164,6 @@ impl Stack {
             foreign_listeners: 0,
             devices: Vec::new(),
             routes: RouteTable::new(),
-            path_mtus: PathMtuTable::new(),
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),

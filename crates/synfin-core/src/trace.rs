@@ -128,6 +128,8 @@ pub enum TraceEvent {
     },
     /// Text on the SYN (RFC 7413).
     FastOpen(FastOpenEvent),
+    /// The largest packet of the path (RFC 1191, RFC 8201, RFC 4821).
+    PathMtu(PathMtuEvent),
     /// Something began, or ceased, to hold back the window that we offer.
     ReceiveLimit {
         /// What does now.
@@ -198,6 +200,8 @@ pub enum SendReason {
     Text,
     /// New text that carries our FIN, or the FIN alone.
     Fin,
+    /// New text in a segment larger than the others: does the path take it (RFC 4821)?
+    PathMtuProbe,
     /// Sent before; the number counts the copies of this segment, 2 for the first repetition.
     Retransmission {
         /// How the loss was found.
@@ -235,8 +239,17 @@ pub enum LossSign {
     RepeatedSyn,
     /// A smaller path MTU made the segment too big.
     PathMtu,
+    /// Only this segment is missing, and it was a probe of the path MTU (RFC 4821).
+    PathMtuProbe,
     /// The peer did not take the text of our SYN (RFC 7413 section 4.2.1).
     FastOpenRefused,
+}
+
+impl SendReason {
+    /// Text or FIN that was not sent before.
+    pub(crate) const fn is_new_text(self) -> bool {
+        matches!(self, Self::Text | Self::Fin | Self::PathMtuProbe)
+    }
 }
 
 /// Why a bare acknowledgement was sent.
@@ -390,6 +403,73 @@ pub enum FastOpenEvent {
     BadCookie,
     /// Server: as many children as the listener allows wait for their handshakes.
     TooManyPending,
+}
+
+/// What path MTU discovery found. Sizes are octets of IP packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathMtuEvent {
+    /// Packets are smaller from here on.
+    Lowered {
+        /// The largest from here on.
+        mtu: u16,
+        /// Why.
+        by: PathMtuSign,
+    },
+    /// Packets may be larger from here on.
+    Raised {
+        /// The largest from here on.
+        mtu: u16,
+        /// Why.
+        by: PathMtuSign,
+    },
+    /// A probe was lost.
+    ProbeLost {
+        /// Its size.
+        size: u16,
+        /// Nothing else was, so that the size may be too large, and no congestion is seen in it.
+        alone: bool,
+    },
+    /// A router did not pass a probe on.
+    ProbeRefused {
+        /// Its size.
+        size: u16,
+        /// What the router takes.
+        mtu: u16,
+    },
+    /// The search is over; larger packets are tried again later.
+    Settled {
+        /// What was found.
+        mtu: u16,
+    },
+    /// ICMP says less than what was acknowledged already: this waits for a timeout (RFC 5927).
+    Held {
+        /// What it says.
+        mtu: u16,
+    },
+    /// What it says was wrong: the segment that it is about was acknowledged.
+    Refuted {
+        /// What it said.
+        mtu: u16,
+    },
+}
+
+/// Why the path MTU changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathMtuSign {
+    /// A router says so by ICMP (RFC 1191, RFC 8201).
+    Icmp,
+    /// The MTU of our device changed.
+    Device,
+    /// Another connection to the same destination knows it.
+    OtherConnection,
+    /// Large segments were lost again and again, small ones passed (RFC 4821 section 7.7).
+    BlackHole,
+    /// A probe was acknowledged (RFC 4821).
+    Probe,
+    /// A smaller MTU was believed for long enough (RFC 1191 section 6.3).
+    Age,
 }
 
 /// What holds back the window that we offer.

@@ -315,6 +315,11 @@ impl Attacher {
                     self.mark(conversation, at, MarkKind::Recovery(what));
                 }
             }
+            TraceEvent::PathMtu(event) => {
+                if let Some(what) = words::path_mtu_change(*event) {
+                    self.mark(conversation, at, MarkKind::PathMtu(what));
+                }
+            }
             TraceEvent::TimerCancelled { timer } => self.cancelled(conversation, at, *timer),
             TraceEvent::Closed(reason) if *reason != CloseReason::Graceful => {
                 self.mark(conversation, at, MarkKind::Closed(*reason));

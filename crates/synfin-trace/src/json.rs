@@ -104,6 +104,7 @@ impl Writer<'_, '_> {
                 }
                 MarkKind::Ecn(what) => ("ecn", (*what).to_owned()),
                 MarkKind::Recovery(what) => ("recovery", (*what).to_owned()),
+                MarkKind::PathMtu(what) => ("path-mtu", what.clone()),
                 MarkKind::Closed(reason) => ("closed", reason.to_string()),
                 MarkKind::Note(text) => ("note", text.clone()),
                 MarkKind::Crashed => ("crashed", "host is gone".to_owned()),

@@ -81,6 +81,8 @@ pub enum MarkKind {
     Ecn(&'static str),
     /// What loss recovery found out at this end, in a few words.
     Recovery(&'static str),
+    /// How path MTU discovery changed the size of packets at this end, in a few words.
+    PathMtu(String),
     /// The application's own words.
     Note(String),
     /// The host went silent.

@@ -56,7 +56,11 @@ pub(crate) fn run(scene: &Scene, settings: &Settings) -> Timeline {
         .queue(scene.queue)
         .loss(Loss::Uniform(settings.loss));
     if let Some(octets) = scene.path_mtu {
-        link = link.path_mtu(octets);
+        link = if scene.black_hole {
+            link.black_hole(octets)
+        } else {
+            link.path_mtu(octets)
+        };
     }
     sim.link(client, server, link);
     for fault in scene.faults {

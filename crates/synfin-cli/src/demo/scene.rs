@@ -29,6 +29,8 @@ pub(crate) struct Scene {
     pub(crate) queue: usize,
     /// The longest packet that a router on the way passes on, if that is less than the hosts'.
     pub(crate) path_mtu: Option<u32>,
+    /// That router drops the others without a word.
+    pub(crate) black_hole: bool,
     /// Octets in the body of an answer.
     pub(crate) bytes: u32,
     /// Arguments of `synfin demo` that are worth a try next.
@@ -119,6 +121,7 @@ impl Scene {
         rate_mbit: 10.0,
         queue: 1 << 20,
         path_mtu: None,
+        black_hole: false,
         bytes: 190,
         next: ["", "", ""],
     };

@@ -34,7 +34,7 @@ impl Stack {
             return Err(ConnectError::InvalidRemote);
         }
         let local_ip = self.choose_local_address(remote.ip(), options.local_addr)?;
-        let (device, path_mtu) = self.path_to(remote.ip()).ok_or(ConnectError::NoRoute)?;
+        let (device, device_mtu) = self.path_to(remote.ip()).ok_or(ConnectError::NoRoute)?;
         let tuple = match options.local_port {
             Some(port) => self.claim_port(SocketAddr::new(local_ip, port), remote)?,
             None => self.choose_port(local_ip, remote)?,
@@ -54,7 +54,7 @@ impl Stack {
             flow: self.cx.tracer.new_flow(),
             device,
             own_mss: self.own_mss(device, tuple.is_ipv6(), &socket),
-            path_mtu,
+            device_mtu,
             socket: options.socket,
         };
         let c = Connection::new(opening, &self.cx);

@@ -140,7 +140,7 @@ impl Stack {
         seg: &Seg,
     ) -> Option<HalfOpen> {
         let tuple = origin.tuple;
-        let (device, path_mtu) = self.path_to(tuple.remote.ip())?;
+        let (device, device_mtu) = self.path_to(tuple.remote.ip())?;
         let options = self.listeners.get(id.0)?.options;
         let socket = options.socket.unwrap_or(self.cx.config.socket);
         let own_mss = self.own_mss(device, tuple.is_ipv6(), &socket);
@@ -162,7 +162,7 @@ impl Stack {
             device,
             peer_mss: seg.options.mss.unwrap_or(0),
             own_mss,
-            path_mtu,
+            device_mtu,
             rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
             shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,

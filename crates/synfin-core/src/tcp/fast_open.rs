@@ -152,7 +152,11 @@ pub(crate) fn syn_text(c: &mut Connection, cx: &mut Context) -> u32 {
         return 0;
     }
     // What the path takes is known; of the peer, what it said last time.
-    let room = c.cold.path_mtu.saturating_sub(c.ip_header_len() + 20);
+    let room = c
+        .cold
+        .path_mtu
+        .current
+        .saturating_sub(c.ip_header_len() + 20);
     let mss = room.min(c.effective_peer_mss(cx.fast_open.mss(path)));
     let len = c.unsent().min(u32::from(mss.saturating_sub(OPTION_SPACE)));
     trace(c, cx, FastOpenEvent::Used { len });

@@ -123,7 +123,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         timestamps: c.marks.has(Marks::TIMESTAMPS),
         sack: c.marks.has(Marks::SACK),
         eff_snd_mss: c.eff_snd_mss,
-        path_mtu: c.cold.path_mtu,
+        path_mtu: c.cold.path_mtu.current,
         cwnd: c.congestion_window(),
         ssthresh: c.cold.congestion.ssthresh(),
         in_flight: active.map_or(0, |active| active.send.in_flight),

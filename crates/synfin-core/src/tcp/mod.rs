@@ -17,6 +17,7 @@ pub(crate) mod info;
 pub(crate) mod invariants;
 pub(crate) mod listener;
 pub(crate) mod marks;
+pub(crate) mod path_mtu;
 pub(crate) mod recovery;
 pub(crate) mod recv;
 pub(crate) mod reset;

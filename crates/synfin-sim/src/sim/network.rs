@@ -165,7 +165,8 @@ impl Sim {
     fn tell_path_mtu(&mut self, passing: &Passing, octets: &[u8]) {
         let link = &self.links[passing.link];
         let config = &link.configs[passing.side];
-        let Some(error) = config.path_mtu.and_then(|mtu| too_big::answer(octets, mtu)) else {
+        let mtu = config.path_mtu.filter(|_| !config.silent);
+        let Some(error) = mtu.and_then(|mtu| too_big::answer(octets, mtu)) else {
             return;
         };
         // Half the way there and half the way back.

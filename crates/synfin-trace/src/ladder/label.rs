@@ -111,6 +111,7 @@ fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
     match step.packet.reason? {
         SendReason::Retransmission { by, .. } => Some(format!("again, {}", sign(by))),
         SendReason::ZeroWindowProbe => Some("window probe".to_owned()),
+        SendReason::PathMtuProbe => Some("MTU probe".to_owned()),
         SendReason::KeepAliveProbe => Some("keep-alive probe".to_owned()),
         SendReason::Ack(AckReason::Challenge) => Some("challenge".to_owned()),
         _ => None,
@@ -122,6 +123,7 @@ fn sign(by: LossSign) -> &'static str {
     match by {
         LossSign::FastRetransmit => "3 dup ACKs",
         LossSign::TailLossProbe => "TLP",
+        LossSign::PathMtuProbe => "MTU probe",
         other => words::loss_sign(other),
     }
 }

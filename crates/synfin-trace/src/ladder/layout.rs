@@ -219,6 +219,7 @@ fn aside(mark: &Mark, with_words: bool) -> Option<(Place, Vec<Row>)> {
         MarkKind::Ecn(what) | MarkKind::Recovery(what) => {
             (3, free(Body::Words(side, (*what).to_owned())))
         }
+        MarkKind::PathMtu(what) => (3, free(Body::Words(side, what.clone()))),
         MarkKind::Note(text) if with_words => (5, free(Body::Words(side, text.clone()))),
         MarkKind::Crashed => (3, free(Body::Words(side, "host is gone".to_owned()))),
         MarkKind::Restarted => (3, free(Body::Words(side, "host restarts".to_owned()))),

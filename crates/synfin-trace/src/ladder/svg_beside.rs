@@ -208,6 +208,7 @@ fn aside(what: &MarkKind) -> Option<String> {
         }
         MarkKind::Cancelled { timer, .. } => Some(format!("{} cancelled", words::timer(*timer))),
         MarkKind::Ecn(what) | MarkKind::Recovery(what) => Some((*what).to_owned()),
+        MarkKind::PathMtu(what) => Some(what.clone()),
         MarkKind::Closed(reason) => Some(reason.to_string()),
         MarkKind::Crashed => Some("host is gone".to_owned()),
         MarkKind::Restarted => Some("host restarts".to_owned()),

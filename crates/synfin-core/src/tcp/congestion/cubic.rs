@@ -287,6 +287,7 @@ impl CongestionControl for Cubic {
             self.state.w_max = scaled(self.state.w_max, ratio);
         }
         self.state.cwnd = self.state.cwnd.max(new);
+        self.state.ssthresh = self.state.ssthresh.max(2 * new);
         // The curve was drawn in segments of the old size.
         self.state.stage = None;
     }

@@ -58,7 +58,8 @@ pub trait CongestionControl: Debug + Send {
     /// Nothing was in flight for longer than the retransmission timeout (RFC 5681 section 4.1).
     /// `restart` is the restart window.
     fn on_idle_restart(&mut self, now: Instant, restart: u32);
-    /// The path's segment size changed from `old` to `new`; `old` is 0 at the start.
+    /// The path's segment size changed from `old` to `new`; `old` is 0 at the start. The window
+    /// does not grow by that, but to one segment.
     fn on_mss_change(&mut self, old: u32, new: u32);
     /// The congestion window.
     fn cwnd(&self) -> u32;

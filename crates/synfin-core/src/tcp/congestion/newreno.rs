@@ -91,12 +91,14 @@ impl CongestionControl for NewReno {
         self.cwnd = self.cwnd.min(restart);
     }
 
-    /// covers: 5681-27
+    /// Larger segments leave the window as it is; `ssthresh` keeps to its least value.
+    /// covers: 5681-27, 4821-3
     fn on_mss_change(&mut self, old: u32, new: u32) {
         if new < old {
             self.cwnd = (u64::from(self.cwnd) * u64::from(new) / u64::from(old)) as u32;
         }
         self.cwnd = self.cwnd.max(new);
+        self.ssthresh = self.ssthresh.max(2 * new);
     }
 
     fn cwnd(&self) -> u32 {

@@ -12,6 +12,7 @@
 
 use crate::tcp::congestion::{AckSample, CongestionEvent, CongestionKind, LostSample, Phase};
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::path_mtu;
 use crate::tcp::recovery::prr::{Prr, Step};
 use crate::tcp::recovery::scoreboard::News;
 use crate::tcp::recovery::undo::Undo;
@@ -50,6 +51,7 @@ pub(crate) fn on_ack(
         rack::on_dsack(c);
     }
     tlp::on_ack(c, cx, seg, news);
+    path_mtu::on_ack(c, cx, news);
     if news.advanced {
         c.active().recovery.dup_acks = 0;
         c.active().recovery.force_first = false;
@@ -57,6 +59,7 @@ pub(crate) fn on_ack(
     let undone = look_for_undo(c, cx, before, news);
     let left = leave_if_done(c, cx);
     let wait = detect(c, cx, before, news);
+    path_mtu::on_losses(c, cx);
     // Before the timer is set: where nothing is reported any more, a probe may be scheduled.
     settle_phase(c);
     if news.advanced && !undone {
@@ -258,13 +261,18 @@ fn steer(c: &mut Connection, before: &Before, news: &News) {
 }
 
 /// The segment at this place is lost: it is marked and counted, and the controller is told. The
-/// octets that left the flight.
+/// octets that left the flight; none where only a probe of the path MTU is lost, which is no sign
+/// of congestion. covers: 4821-1
 pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSign) -> u32 {
     let active = c.active();
     let Some(segment) = active.send.sent.get(place).copied() else {
         return 0;
     };
-    let left = active.send.mark_lost(place, sign);
+    if path_mtu::search::on_lost(c, &segment, sign) {
+        c.active().send.mark_lost(place, LossSign::PathMtuProbe);
+        return 0;
+    }
+    let left = c.active().send.mark_lost(place, sign);
     c.cold.stats.octets_lost += u64::from(left);
     c.cold.congestion.on_lost(&LostSample {
         now: cx.now,

@@ -7,6 +7,7 @@ use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{CongestionEvent, CongestionKind, Phase};
 use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::undo::Undo;
 use crate::tcp::recovery::{Frto, RetransmitTimer, rack, tlp};
@@ -131,6 +132,7 @@ fn on_expiry(c: &mut Connection, cx: &mut Context) {
         resend_syn(c);
     } else {
         enter_loss(c, cx, attempt);
+        path_mtu::on_timeout(c, cx, attempt);
     }
     rearm(c, cx);
 }

@@ -10,6 +10,7 @@ use crate::tcp::congestion::SentSample;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
+use crate::tcp::path_mtu::search;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
 use crate::tcp::recv;
@@ -65,6 +66,7 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
     }
     if c.state.is_synchronized() || fast_open::may_send_early(c) {
         let segment = lost_segment(c, cx)
+            .or_else(|| path_mtu_probe(c, cx))
             .or_else(|| new_text(c, cx))
             .or_else(|| tail_loss_probe(c, cx))
             .or_else(|| probe(c, cx));
@@ -204,6 +206,8 @@ fn resend(c: &mut Connection, cx: &Context, place: usize) {
         return;
     };
     let departure = depart(c, cx, len);
+    let seq = c.active().send.sent[place].seq;
+    search::on_resent(c, seq);
     let active = c.active();
     active.recovery.undo.on_resent();
     active.send.on_resent(place, cx.now, departure);
@@ -249,6 +253,26 @@ fn note_limited(c: &mut Connection) {
     }
 }
 
+/// New text in a segment larger than the others. covers: 4821-1, 4821-4
+fn path_mtu_probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
+    search::raise_by_age(c, cx);
+    let len = probe_wanted(c, cx)?;
+    if !search::has_room(c, len) || !pacing::is_open(c, cx) {
+        return None;
+    }
+    let mut emission = commit_new(c, cx, len, false);
+    emission.reason = SendReason::PathMtuProbe;
+    search::on_sent(c, cx, emission.seq, len);
+    Some(emission)
+}
+
+/// SACK blocks would take their share of it.
+fn probe_wanted(c: &Connection, cx: &Context) -> Option<u32> {
+    let len = search::wanted(c, cx)?;
+    let full = mss_now(c) == u32::from(c.eff_snd_mss);
+    (full && !ecn::sender::holds(c)).then_some(len)
+}
+
 /// New text, with our FIN when it is the last. covers: 5681-1, INV-4, 9293-SHLD-28
 fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     c.active.as_ref()?;
@@ -260,6 +284,10 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     if ecn::sender::holds(c) {
         return None;
     }
+    if probe_wanted(c, cx).is_some() {
+        note_limited(c);
+        return None;
+    }
     restart_after_idle(c, cx);
     let mss = mss_now(c);
     let window = window::usable(c);
@@ -268,7 +296,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
     let nodelay = c.options(&cx.config).nodelay;
-    if unsent > 0 && !window::is_worth_sending(c, nodelay, len, unsent) {
+    if unsent > 0 && !window::is_worth_sending(c, nodelay, mss, len, unsent) {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)
@@ -507,7 +535,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
     c.cold.stats.segments_sent = c.cold.stats.segments_sent.wrapping_add(1);
     if emission.len() > 0 {
         c.cold.last_sent = Tick::of(cx.now);
-        if matches!(emission.reason, SendReason::Text | SendReason::Fin) {
+        if emission.reason.is_new_text() {
             rto::on_text_sent(c, cx);
         } else {
             rto::rearm(c, cx);
