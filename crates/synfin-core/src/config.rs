@@ -93,6 +93,10 @@ pub struct TcpConfig {
     pub buffers: BufferConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
+    /// After a pause longer than the retransmission timeout sending begins again with the initial
+    /// window (RFC 5681 section 4.1). On. Where it is off, the window holds for 5 min and is then
+    /// halved for each 5 min (RFC 7661), and a burst of its size may follow a pause.
+    pub restart_after_idle: bool,
     /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
     /// `bbr3`) or one of
     /// [`StackConfig::controllers`].
@@ -492,6 +496,7 @@ impl TcpConfig {
                 send_max: 4 << 20,
             },
             initial_window: if server { Some(10) } else { None },
+            restart_after_idle: true,
             congestion: "cubic",
             recovery: RecoveryConfig {
                 rack: true,

@@ -185,6 +185,8 @@ pub(crate) struct Cold {
     pub(crate) ts_recent_at: Tick,
     pub(crate) last_received: Tick,
     pub(crate) last_sent: Tick,
+    /// When the congestion window was last used, at least by half (RFC 7661).
+    pub(crate) validated_at: Tick,
     pub(crate) flow: FlowId,
     pub(crate) listener: Option<ListenerId>,
     pub(crate) coarse: CoarseTimers,
@@ -356,6 +358,7 @@ impl Connection {
                 ts_recent_at: now,
                 last_received: now,
                 last_sent: now,
+                validated_at: now,
                 flow: opening.flow,
                 listener: None,
                 coarse: CoarseTimers::default(),

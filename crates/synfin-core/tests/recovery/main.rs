@@ -8,6 +8,7 @@ mod counting;
 mod newreno;
 mod nonsense;
 mod path;
+mod pauses;
 mod prr;
 mod rack;
 mod spurious;

@@ -8,4 +8,5 @@ pub(crate) mod pacing;
 pub(crate) mod persist;
 pub(crate) mod rtt;
 pub(crate) mod urgent;
+pub(crate) mod validation;
 pub(crate) mod window;

@@ -13,7 +13,7 @@ use crate::tcp::fast_open;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
 use crate::tcp::recv;
-use crate::tcp::send::{pacing, persist, window};
+use crate::tcp::send::{pacing, persist, validation, window};
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -260,7 +260,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     if ecn::sender::holds(c) {
         return None;
     }
-    restart_after_idle(c, cx);
+    validation::before_new_text(c, cx);
     let mss = mss_now(c);
     let window = window::usable(c);
     let len = unsent
@@ -386,22 +386,6 @@ fn congestion_room(c: &mut Connection, wanted: u32) -> u32 {
     } else {
         note_limited(c);
         0
-    }
-}
-
-/// covers: 5681-20
-fn restart_after_idle(c: &mut Connection, cx: &Context) {
-    if c.snd.una != c.snd.nxt {
-        return;
-    }
-    let idle_ms = Tick::of(cx.now).since(c.cold.last_sent);
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    if u128::from(idle_ms) > rto.as_millis() {
-        let initial = crate::tcp::congestion::initial_window(
-            cx.config.tcp.initial_window,
-            u32::from(c.eff_snd_mss),
-        );
-        c.cold.congestion.on_idle_restart(cx.now, initial);
     }
 }
 
