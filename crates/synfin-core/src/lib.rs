@@ -82,10 +82,11 @@ pub use tcp::congestion::{
 pub use tcp::ecn::IpEcn;
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};
+pub use tcp::tcp_info::TcpInfo;
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
     AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
-    Role, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign,
-    UserCall,
+    Role, SegmentRecord, SendLimit, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq,
+    UndoSign, UserCall,
 };

@@ -310,6 +310,7 @@ impl Stack {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
         }
+        c.cold.stats.on_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);
         segment_arrives(c, &mut self.cx, origin, arrival);
         self.enqueue_for_accept(listener, conn);

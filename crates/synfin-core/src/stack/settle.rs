@@ -11,7 +11,7 @@ use crate::tcp::connection::{Connection, Marks};
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
-use crate::tcp::send::{buffer as send_buffer, persist, window};
+use crate::tcp::send::{buffer as send_buffer, limit, persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
 use crate::trace::AckReason;
@@ -60,6 +60,7 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        limit::on_settled(c, &mut self.cx);
         c.release_idle_memory();
         if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);

@@ -24,6 +24,8 @@ pub(crate) mod segment;
 pub(crate) mod segment_arrives;
 pub(crate) mod send;
 pub(crate) mod syn_sent;
+pub(crate) mod tally;
+pub(crate) mod tcp_info;
 pub(crate) mod time_wait;
 pub(crate) mod timeouts;
 pub(crate) mod user_calls;

@@ -12,5 +12,6 @@ mod pauses;
 mod prr;
 mod rack;
 mod spurious;
+mod status;
 mod tail;
 mod timer;

@@ -3,6 +3,7 @@
 pub(crate) mod buffer;
 pub(crate) mod half;
 pub(crate) mod keep_alive;
+pub(crate) mod limit;
 pub(crate) mod next_segment;
 pub(crate) mod pacing;
 pub(crate) mod persist;

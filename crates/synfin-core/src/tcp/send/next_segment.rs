@@ -498,6 +498,8 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
         }
     }
     if emission.text_len > 0 {
+        let stats = &mut c.cold.stats;
+        stats.text_segments_sent = stats.text_segments_sent.wrapping_add(1);
         recv::delayed_ack::on_text_sent(c);
     }
     count(c, cx, emission);
@@ -507,7 +509,9 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
 fn count(c: &mut Connection, cx: &mut Context, emission: &Emission) {
     match emission.reason {
         SendReason::Retransmission { .. } => {
-            c.cold.stats.retransmissions = c.cold.stats.retransmissions.wrapping_add(1);
+            let rare = c.cold.stats.rare();
+            rare.retransmissions = rare.retransmissions.wrapping_add(1);
+            rare.octets_resent += u64::from(emission.text_len);
             cx.counters.retrans_segs += 1;
         }
         SendReason::Reset(_) => {
