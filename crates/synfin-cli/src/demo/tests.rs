@@ -204,6 +204,40 @@ fn fast_open_saves_a_round_trip() {
     assert_eq!(text.matches("32 B from client").count(), 2, "{text}");
 }
 
+/// The ladder, the lines and the summary agree on what held the server back.
+#[test]
+fn what_held_the_sender_back_is_told() {
+    let (_, timeline) = play("zero-window");
+    let lines = json_lines(&timeline);
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let held: Vec<serde_json::Value> = lines
+        .clone()
+        .filter(|line| line["event"] == "held" && line["by"] == "the receive window")
+        .collect();
+    assert_eq!(held.len(), 1, "once, not for each probe");
+    let seconds = held[0]["seconds"].as_f64().expect("a number");
+    assert!((2.9..3.1).contains(&seconds), "{seconds} s until it reads");
+    let summary = summary(&timeline);
+    let totals = summary["held"].as_array().expect("a list");
+    let total = totals
+        .iter()
+        .find(|total| total["host"] == "server" && total["by"] == "the receive window");
+    assert_eq!(total.expect("a total")["seconds"], held[0]["seconds"]);
+    // The totals of an end are all of its time between ESTABLISHED and its close.
+    let of_client = totals.iter().filter(|total| total["host"] == "client");
+    let of_client: Vec<&str> = of_client.filter_map(|total| total["by"].as_str()).collect();
+    assert_eq!(of_client, ["the application"], "it had nothing to send");
+    let page = text("zero-window");
+    assert!(
+        page.contains("( server: held 3 s by the receive window )"),
+        "{page}"
+    );
+    assert!(page.contains("Server was held back by the receive window for 3 s"));
+    assert!(svg(&timeline).contains("held 3 s: rwnd"));
+}
+
 #[test]
 fn two_attempts_that_meet_have_numbers_of_their_own() {
     let text = text("old-duplicate-syn");

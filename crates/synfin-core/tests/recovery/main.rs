@@ -5,6 +5,7 @@
 mod support;
 
 mod counting;
+mod limits;
 mod newreno;
 mod nonsense;
 mod path;

@@ -124,7 +124,7 @@ fn judge(c: &Connection, cx: &Context) -> SendLimit {
         window::usable(c)
     };
     let congested = (in_flight > 0 && room < wanted) || ecn::sender::holds(c);
-    if usable < wanted && (usable <= room || !congested) {
+    if usable < wanted && (usable < room || !congested) {
         return SendLimit::ReceiveWindow;
     }
     if congested {
