@@ -7,6 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::tcp::congestion::Controllers;
+pub use crate::tcp::destination::DestinationConfig;
 
 /// Which choices the defaults follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -111,6 +112,8 @@ pub struct TcpConfig {
     pub ecn: EcnMode,
     /// Text on the SYN (RFC 7413).
     pub fast_open: FastOpenConfig,
+    /// What connections leave for later ones to the same destination (RFC 9040).
+    pub destinations: DestinationConfig,
     /// What the user timeout option may lead to (RFC 5482).
     pub user_timeout: UserTimeoutLimits,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
@@ -510,6 +513,11 @@ impl TcpConfig {
             },
             ecn: EcnMode::Accept,
             fast_open: FastOpenConfig::default(),
+            destinations: DestinationConfig {
+                entries: if server { 4096 } else { 0 },
+                max_age: s(3600),
+                use_ssthresh: false,
+            },
             user_timeout: UserTimeoutLimits::default(),
             ignore_rst_in_time_wait: server,
         }

@@ -253,6 +253,10 @@ mib! {
     fast_open_listen_overflow = "TcpExt" "TCPFastOpenListenOverflow",
     /// Requests for a cookie.
     fast_open_cookie_reqd = "TcpExt" "TCPFastOpenCookieReqd",
+    /// Connections that began with what earlier ones to their destination had left.
+    destinations_used = "Synfin" "DestinationsUsed",
+    /// Destinations that were forgotten before their time to make room.
+    destinations_evicted = "Synfin" "DestinationsEvicted",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

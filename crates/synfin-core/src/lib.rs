@@ -54,9 +54,9 @@ pub use synfin_wire as wire;
 
 pub use buffer::Slices;
 pub use config::{
-    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, EcnMode, FastOpenConfig,
-    KeepAlive, Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig, RtoConfig,
-    SocketOptions, StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
+    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, DestinationConfig, EcnMode,
+    FastOpenConfig, KeepAlive, Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig,
+    RtoConfig, SocketOptions, StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -79,6 +79,7 @@ pub use tcp::congestion::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, ControllerFactory, Controllers,
     LostSample, Metrics, Phase, RateSample, SentSample,
 };
+pub use tcp::destination::DestinationMetrics;
 pub use tcp::ecn::IpEcn;
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};

@@ -145,6 +145,7 @@ impl Stack {
             replies: Replies::new(limits.replies, limits.replies_per_second),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
+            destinations: crate::tcp::destination::Destinations::default(),
             config,
             memory_waiters: VecDeque::new(),
         };

@@ -8,6 +8,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
@@ -87,6 +88,7 @@ impl Stack {
             return;
         }
         c.marks.set(Marks::DETACHED);
+        destination::on_end(c, &mut self.cx);
         let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
         let key = FlowKey {
             key: c.key,

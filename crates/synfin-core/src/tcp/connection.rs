@@ -20,6 +20,7 @@ use crate::replies::Replies;
 use crate::slab::SlotId;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, NewReno, initial_window};
+use crate::tcp::destination::Destinations;
 use crate::tcp::ecn::Ecn;
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
@@ -50,6 +51,7 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
+    pub(crate) destinations: Destinations,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
 }

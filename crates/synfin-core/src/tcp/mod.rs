@@ -9,6 +9,7 @@
 pub(crate) mod ack_arrives;
 pub(crate) mod congestion;
 pub(crate) mod connection;
+pub(crate) mod destination;
 pub(crate) mod ecn;
 pub(crate) mod fast_open;
 pub(crate) mod half_open;

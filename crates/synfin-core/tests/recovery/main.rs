@@ -5,6 +5,7 @@
 mod support;
 
 mod counting;
+mod destinations;
 mod limits;
 mod newreno;
 mod nonsense;

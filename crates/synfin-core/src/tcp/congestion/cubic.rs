@@ -274,6 +274,10 @@ impl CongestionControl for Cubic {
         }
     }
 
+    fn on_known_ssthresh(&mut self, ssthresh: u32) {
+        self.state.ssthresh = ssthresh;
+    }
+
     /// covers: 7661-3
     fn on_unvalidated(&mut self, now: Instant, floor: u32) {
         self.on_idle_restart(now, floor.max(self.state.cwnd / 2));

@@ -61,6 +61,9 @@ pub trait CongestionControl: Debug + Send {
     /// Less than half of the window was in flight for the non-validated period (RFC 7661 section
     /// 4.4.3): a controller that keeps a window halves it, to `floor` at least.
     fn on_unvalidated(&mut self, _now: Instant, _floor: u32) {}
+    /// Earlier connections to this destination have left slow start at `ssthresh` octets (RFC
+    /// 9040); told once, before any text.
+    fn on_known_ssthresh(&mut self, _ssthresh: u32) {}
     /// The path's segment size changed from `old` to `new`; `old` is 0 at the start.
     fn on_mss_change(&mut self, old: u32, new: u32);
     /// The congestion window.

@@ -96,6 +96,10 @@ impl CongestionControl for NewReno {
         }
     }
 
+    fn on_known_ssthresh(&mut self, ssthresh: u32) {
+        self.ssthresh = ssthresh;
+    }
+
     /// covers: 7661-3
     fn on_unvalidated(&mut self, now: Instant, floor: u32) {
         self.on_idle_restart(now, floor.max(self.cwnd / 2));
