@@ -5,6 +5,7 @@ use std::time::Duration;
 use synfin_core::{Flags, Instant, SendReason};
 
 use crate::conversation::{Conversation, Step};
+use crate::ladder::label::takes_window_back;
 use crate::ladder::layout::{Body, Row};
 use crate::mark::Lifeline;
 use crate::words;
@@ -150,5 +151,6 @@ fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
         && ecn != Flags::CWR.bits()
         && step.segment.sack.is_empty()
         && step.segment.window > 0
+        && !takes_window_back(conversation, index)
         && changes.filter(|margin| margin.state.is_some()).count() == 0
 }
