@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::ip::path_mtu;
 use crate::tcp::congestion::Controllers;
+pub use crate::tcp::destination::DestinationConfig;
 
 /// Which choices the defaults follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -94,6 +95,10 @@ pub struct TcpConfig {
     pub buffers: BufferConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
+    /// After a pause longer than the retransmission timeout sending begins again with the initial
+    /// window (RFC 5681 section 4.1). On. Where it is off, the window holds for 5 min and is then
+    /// halved for each 5 min (RFC 7661), and a burst of its size may follow a pause.
+    pub restart_after_idle: bool,
     /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
     /// `bbr3`) or one of
     /// [`StackConfig::controllers`].
@@ -108,6 +113,8 @@ pub struct TcpConfig {
     pub ecn: EcnMode,
     /// Text on the SYN (RFC 7413).
     pub fast_open: FastOpenConfig,
+    /// What connections leave for later ones to the same destination (RFC 9040).
+    pub destinations: DestinationConfig,
     /// What the user timeout option may lead to (RFC 5482).
     pub user_timeout: UserTimeoutLimits,
     /// Path MTU discovery, as far as it is not the connection's own choice.
@@ -554,6 +561,7 @@ impl TcpConfig {
                 send_max: 4 << 20,
             },
             initial_window: if server { Some(10) } else { None },
+            restart_after_idle: true,
             congestion: "cubic",
             recovery: RecoveryConfig {
                 rack: true,
@@ -567,6 +575,11 @@ impl TcpConfig {
             },
             ecn: EcnMode::Accept,
             fast_open: FastOpenConfig::default(),
+            destinations: DestinationConfig {
+                entries: if server { 4096 } else { 0 },
+                max_age: s(3600),
+                use_ssthresh: false,
+            },
             user_timeout: UserTimeoutLimits::default(),
             path_mtu: PathMtuConfig::default(),
             ignore_rst_in_time_wait: server,

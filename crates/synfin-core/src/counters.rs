@@ -269,6 +269,10 @@ mib! {
     path_mtu_held = "Synfin" "PathMtuClaimsHeld",
     /// Of these, claims that acknowledgements have refuted.
     path_mtu_refuted = "Synfin" "PathMtuClaimsRefuted",
+    /// Connections that began with what earlier ones to their destination had left.
+    destinations_used = "Synfin" "DestinationsUsed",
+    /// Destinations that were forgotten before their time to make room.
+    destinations_evicted = "Synfin" "DestinationsEvicted",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

@@ -147,6 +147,7 @@ impl Stack {
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(paths.destinations as usize, paths.raise_after),
             fragmentable: 0,
+            destinations: crate::tcp::destination::Destinations::default(),
             config,
             memory_waiters: VecDeque::new(),
         };

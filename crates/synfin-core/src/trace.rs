@@ -137,6 +137,14 @@ pub enum TraceEvent {
         /// `rcv.wnd` in octets as it is offered now.
         rcv_wnd: u32,
     },
+    /// Something else than before keeps the sender from sending (more). Told when it stops, not
+    /// for each segment; a connection begins with [`SendLimit::Application`].
+    SendLimit {
+        /// What does now.
+        by: SendLimit,
+        /// Octets of text that wait to be sent.
+        unsent: u32,
+    },
     /// The application called (RFC 9293 section 3.9.1).
     Call(UserCall),
     /// An ICMP error was reported to the application.
@@ -480,6 +488,28 @@ pub enum ReceiveLimit {
     Application,
     /// The buffer pool is nearly full.
     Memory,
+}
+
+/// What keeps a sender from sending (more).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SendLimit {
+    /// Everything is sent.
+    #[default]
+    Application,
+    /// Everything is sent, and the application would write more if the send buffer, or memory, had
+    /// room.
+    SendBuffer,
+    /// The peer's window.
+    ReceiveWindow,
+    /// The congestion window, outside of a reduction.
+    CongestionWindow,
+    /// What is left of it while loss recovery reduces it (RFC 9937, RFC 6582).
+    Recovery,
+    /// Segments leave one by one in time.
+    Pacing,
+    /// A small segment waits for more text or an acknowledgement (RFC 9293 section 3.7.4).
+    Nagle,
 }
 
 /// What explicit congestion notification came to.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use synfin_core::{
     AckReason, EcnEvent, FastOpenEvent, Flags, Instant, IpEcn, LossSign, PathMtuEvent, PathMtuSign,
-    ReceiveLimit, RecoveryEvent, ResetReason, SegmentRecord, SendReason, TimerKind, TraceEvent,
-    TraceRecord, UndoSign, UserCall,
+    ReceiveLimit, RecoveryEvent, ResetReason, SegmentRecord, SendLimit, SendReason, TimerKind,
+    TraceEvent, TraceRecord, UndoSign, UserCall,
 };
 
 /// Why a segment was sent.
@@ -334,6 +334,9 @@ pub fn describe_record(record: &TraceRecord) -> String {
         TraceEvent::ReceiveLimit { by, rcv_wnd } => {
             format!("receive window {rcv_wnd}, {}", receive_limit(*by))
         }
+        TraceEvent::SendLimit { by, unsent } => {
+            format!("held back by {}, {unsent} octets wait", send_limit(*by))
+        }
         TraceEvent::Call(call) => user_call(*call),
         TraceEvent::PathMtu(event) => format!("path MTU: {}", path_mtu(*event)),
         TraceEvent::FastOpen(event) => format!("Fast Open: {}", fast_open(*event)),
@@ -383,6 +386,38 @@ fn receive_limit(by: Option<ReceiveLimit>) -> &'static str {
         Some(_) => "held back",
         None => "no longer held back",
     }
+}
+
+/// What holds a sender back.
+pub(crate) const fn send_limit(by: SendLimit) -> &'static str {
+    match by {
+        SendLimit::Application => "the application",
+        SendLimit::SendBuffer => "the send buffer",
+        SendLimit::ReceiveWindow => "the receive window",
+        SendLimit::CongestionWindow => "the congestion window",
+        SendLimit::Recovery => "recovery",
+        SendLimit::Pacing => "pacing",
+        SendLimit::Nagle => "Nagle's algorithm",
+        _ => "something",
+    }
+}
+
+/// A stretch in which something held the sender back.
+pub(crate) fn held(by: SendLimit, lasted: Duration) -> String {
+    format!("held {} by {}", span(lasted), send_limit(by))
+}
+
+/// The same where there is little room.
+pub(crate) fn held_short(by: SendLimit, lasted: Duration) -> String {
+    let by = match by {
+        SendLimit::Application => "app",
+        SendLimit::SendBuffer => "sndbuf",
+        SendLimit::ReceiveWindow => "rwnd",
+        SendLimit::CongestionWindow => "cwnd",
+        SendLimit::Nagle => "Nagle",
+        by => send_limit(by),
+    };
+    format!("held {}: {by}", span(lasted))
 }
 
 fn user_call(call: UserCall) -> String {

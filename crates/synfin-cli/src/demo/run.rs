@@ -103,6 +103,12 @@ fn set_fault(sim: &mut Sim, server: HostId, fault: &'static Fault) {
             let by = Treatment::Delay(Duration::from_millis(ms));
             sim.add_fault(on_segment(segment, by));
         }
+        Fault::Shrink(first, last, window) => {
+            for nth in first..=last {
+                let segment = Segment::of_client(Kind::Ack, nth);
+                sim.add_fault(on_segment(segment, Treatment::Window(window)));
+            }
+        }
         Fault::Mark(segment) => sim.add_fault(on_segment(segment, Treatment::Mark)),
         Fault::Crash(ms) => sim.after(Duration::from_millis(ms), move |sim| sim.crash(server)),
         Fault::Restart(ms) => sim.after(Duration::from_millis(ms), move |sim| {

@@ -55,6 +55,9 @@ pub(crate) enum Fault {
     Delay(Segment, u64),
     /// A router marks a segment instead of dropping it.
     Mark(Segment),
+    /// The client takes its window back to so many units of 256 octets, in its bare
+    /// acknowledgements from one to another, counted from 1.
+    Shrink(u32, u32, u16),
     /// After so many milliseconds the server is gone, and says nothing.
     Crash(u64),
     /// After so many milliseconds the server forgets everything and starts again.

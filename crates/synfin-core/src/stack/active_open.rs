@@ -13,6 +13,7 @@ use crate::slab::SlotId;
 use crate::stack::{ConnectOptions, Stack};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks, Opening};
+use crate::tcp::destination;
 use crate::tcp::fast_open;
 use crate::time::Instant;
 use crate::trace::{Role, TraceEvent, UserCall};
@@ -57,7 +58,8 @@ impl Stack {
             device_mtu,
             socket: options.socket,
         };
-        let c = Connection::new(opening, &self.cx);
+        let mut c = Connection::new(opening, &self.cx);
+        destination::on_open(&mut c, &mut self.cx);
         let Ok(id) = self.tables.conns.insert(c) else {
             self.tables.addresses.release(local);
             return Err(ConnectError::LimitReached);

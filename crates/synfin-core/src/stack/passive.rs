@@ -13,6 +13,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Events, Marks};
+use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
 use crate::tcp::recv::{tuning, window as recv_window};
@@ -310,6 +311,7 @@ impl Stack {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
         }
+        c.cold.stats.on_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);
         segment_arrives(c, &mut self.cx, origin, arrival);
         self.enqueue_for_accept(listener, conn);
@@ -327,6 +329,7 @@ impl Stack {
         let tuple = self.tables.tuple_of(&key);
         let options = self.listeners.get(entry.listener.0)?.options.socket;
         let mut c = Connection::passive(entry, &self.cx, options);
+        destination::on_open(&mut c, &mut self.cx);
         c.cold.listener = listener;
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;

@@ -3,6 +3,7 @@
 //! what follows from it is the business of [`recovery`](super::recovery).
 
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::recovery::phases::{self, Before};
 use crate::tcp::recovery::scoreboard::{Judge, News};
@@ -27,6 +28,7 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         sample_round_trip(c, cx, seg, &news);
         if before.syn {
             on_syn_acked(c, cx);
+            destination::on_syn_acked(c, cx);
         }
     }
     phases::on_ack(c, cx, seg, &before.ack, &news);

@@ -21,18 +21,21 @@ use crate::replies::Replies;
 use crate::slab::SlotId;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, NewReno, initial_window};
+use crate::tcp::destination::Destinations;
 use crate::tcp::ecn::Ecn;
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 pub(crate) use crate::tcp::marks::{Events, Marks};
 use crate::tcp::path_mtu::{self, PathMtu};
-use crate::tcp::recovery::{Recovery, delivery, rack};
+use crate::tcp::recovery::{Recovery, rack};
 use crate::tcp::recv::half::RecvHalf;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
+use crate::tcp::send::limit::Stretch;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
 use crate::trace::{
@@ -53,6 +56,7 @@ pub(crate) struct Context {
     pub(crate) path_mtus: PathMtuTable,
     /// Packets that may be fragmented so far.
     pub(crate) fragmentable: u16,
+    pub(crate) destinations: Destinations,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
 }
@@ -190,6 +194,8 @@ pub(crate) struct Cold {
     pub(crate) ts_recent_at: Tick,
     pub(crate) last_received: Tick,
     pub(crate) last_sent: Tick,
+    /// When the congestion window was last used, at least by half (RFC 7661).
+    pub(crate) validated_at: Tick,
     pub(crate) flow: FlowId,
     pub(crate) listener: Option<ListenerId>,
     pub(crate) coarse: CoarseTimers,
@@ -230,29 +236,6 @@ pub(crate) struct CoarseTimers {
     pub(crate) filed_coarse: Option<Instant>,
 }
 
-/// Numbers that STATUS reports.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stats {
-    pub(crate) octets_sent: u64,
-    pub(crate) octets_received: u64,
-    pub(crate) segments_sent: u32,
-    pub(crate) segments_received: u32,
-    pub(crate) retransmissions: u32,
-    /// Octets of sequence space that the peer has, by number or SACK.
-    pub(crate) octets_delivered: u64,
-    /// Octets found lost.
-    pub(crate) octets_lost: u64,
-}
-
-impl Stats {
-    pub(crate) fn totals(&self) -> delivery::Totals {
-        delivery::Totals {
-            delivered: self.octets_delivered,
-            lost: self.octets_lost,
-        }
-    }
-}
-
 /// What exists only while the connection is at work.
 #[derive(Debug, Default)]
 pub(crate) struct Active {
@@ -261,6 +244,8 @@ pub(crate) struct Active {
     pub(crate) recovery: Recovery,
     pub(crate) path: path_mtu::Flight,
     pub(crate) deadlines: Deadlines,
+    /// What keeps the sender from sending.
+    pub(crate) limit: Stretch,
     /// `SND.UP`, until it is acknowledged.
     pub(crate) urgent: Option<SeqNum>,
     /// Until the handshake is over.
@@ -363,10 +348,11 @@ impl Connection {
                 ts_recent_at: now,
                 last_received: now,
                 last_sent: now,
+                validated_at: now,
                 flow: opening.flow,
                 listener: None,
                 coarse: CoarseTimers::default(),
-                stats: Stats::default(),
+                stats: Stats::new(now),
                 challenge: ChallengeLimiter::new(cx.config.tcp.challenge.burst, now),
                 events: Events::NONE,
                 close_reason: None,
@@ -416,6 +402,7 @@ impl Connection {
         c.snd.wl1 = entry.irs;
         c.cold.max_snd_wnd = c.snd.wnd;
         c.cold.challenge = entry.challenge;
+        c.cold.stats.on_half_open(entry.copies, entry.timeouts);
         if entry.timeouts > 0 {
             c.marks.set(Marks::SYN_LOST);
             c.active().recovery.timeouts = entry.timeouts;

@@ -141,7 +141,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         octets_received: c.cold.stats.octets_received,
         segments_sent: c.cold.stats.segments_sent,
         segments_received: c.cold.stats.segments_received,
-        retransmissions: c.cold.stats.retransmissions,
+        retransmissions: c.cold.stats.rare_so_far().retransmissions,
         timer: next_timer(c),
         user_timeout: match c.options(&cx.config).user_timeout {
             UserTimeout::After(timeout) => Some(timeout),

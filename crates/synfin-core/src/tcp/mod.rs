@@ -9,6 +9,7 @@
 pub(crate) mod ack_arrives;
 pub(crate) mod congestion;
 pub(crate) mod connection;
+pub(crate) mod destination;
 pub(crate) mod ecn;
 pub(crate) mod fast_open;
 pub(crate) mod half_open;
@@ -25,6 +26,8 @@ pub(crate) mod segment;
 pub(crate) mod segment_arrives;
 pub(crate) mod send;
 pub(crate) mod syn_sent;
+pub(crate) mod tally;
+pub(crate) mod tcp_info;
 pub(crate) mod time_wait;
 pub(crate) mod timeouts;
 pub(crate) mod user_calls;

@@ -5,11 +5,15 @@
 mod support;
 
 mod counting;
+mod destinations;
+mod limits;
 mod newreno;
 mod nonsense;
 mod path;
+mod pauses;
 mod prr;
 mod rack;
 mod spurious;
+mod status;
 mod tail;
 mod timer;

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::hystart::{HyStart, SlowStart};
 use super::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Metrics, Phase,
-    SentSample,
+    SentSample, ssthresh_of_unused,
 };
 use crate::time::Instant;
 
@@ -274,10 +274,21 @@ impl CongestionControl for Cubic {
     }
 
     fn on_idle_restart(&mut self, _now: Instant, restart: u32) {
-        if restart < self.state.cwnd {
-            self.state.cwnd = restart;
-            self.state.stage = None;
+        let state = &mut self.state;
+        if restart < state.cwnd {
+            state.ssthresh = ssthresh_of_unused(state.cwnd, state.ssthresh);
+            state.cwnd = restart;
+            state.stage = None;
         }
+    }
+
+    fn on_known_ssthresh(&mut self, ssthresh: u32) {
+        self.state.ssthresh = ssthresh;
+    }
+
+    /// covers: 7661-3
+    fn on_unvalidated(&mut self, now: Instant, floor: u32) {
+        self.on_idle_restart(now, floor.max(self.state.cwnd / 2));
     }
 
     fn on_mss_change(&mut self, old: u32, new: u32) {

@@ -1,7 +1,10 @@
 //! Slow start and congestion avoidance (RFC 5681 section 3.1) with the window that NewReno leaves
 //! recovery with (RFC 6582).
 
-use super::{AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Phase};
+use super::{
+    AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Phase,
+    ssthresh_of_unused,
+};
 use crate::time::Instant;
 
 /// RFC 5681 and RFC 6582.
@@ -88,7 +91,19 @@ impl CongestionControl for NewReno {
 
     /// covers: 5681-20
     fn on_idle_restart(&mut self, _now: Instant, restart: u32) {
-        self.cwnd = self.cwnd.min(restart);
+        if restart < self.cwnd {
+            self.ssthresh = ssthresh_of_unused(self.cwnd, self.ssthresh);
+            self.cwnd = restart;
+        }
+    }
+
+    fn on_known_ssthresh(&mut self, ssthresh: u32) {
+        self.ssthresh = ssthresh;
+    }
+
+    /// covers: 7661-3
+    fn on_unvalidated(&mut self, now: Instant, floor: u32) {
+        self.on_idle_restart(now, floor.max(self.cwnd / 2));
     }
 
     /// Larger segments leave the window as it is; `ssthresh` keeps to its least value.

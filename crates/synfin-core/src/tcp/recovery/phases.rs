@@ -47,6 +47,7 @@ pub(crate) fn on_ack(
     }
     if let Some(block) = news.dsack {
         cx.counters.dsack_received += 1;
+        c.cold.stats.rare().dsacks += 1;
         undo::on_dsack(c, block);
         rack::on_dsack(c);
     }

@@ -14,7 +14,7 @@ use crate::tcp::path_mtu::search;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
 use crate::tcp::recv;
-use crate::tcp::send::{pacing, persist, window};
+use crate::tcp::send::{pacing, persist, validation, window};
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -288,7 +288,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         note_limited(c);
         return None;
     }
-    restart_after_idle(c, cx);
+    validation::before_new_text(c, cx);
     let mss = mss_now(c);
     let window = window::usable(c);
     let len = unsent
@@ -417,22 +417,6 @@ fn congestion_room(c: &mut Connection, wanted: u32) -> u32 {
     }
 }
 
-/// covers: 5681-20
-fn restart_after_idle(c: &mut Connection, cx: &Context) {
-    if c.snd.una != c.snd.nxt {
-        return;
-    }
-    let idle_ms = Tick::of(cx.now).since(c.cold.last_sent);
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    if u128::from(idle_ms) > rto.as_millis() {
-        let initial = crate::tcp::congestion::initial_window(
-            cx.config.tcp.initial_window,
-            u32::from(c.eff_snd_mss),
-        );
-        c.cold.congestion.on_idle_restart(cx.now, initial);
-    }
-}
-
 /// covers: 9293-MUST-35, 9293-MUST-36, 9293-SHLD-12, AB-33
 fn probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     if c.marks.take(Marks::PROBE_WINDOW) {
@@ -542,6 +526,8 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
         }
     }
     if emission.text_len > 0 {
+        let stats = &mut c.cold.stats;
+        stats.text_segments_sent = stats.text_segments_sent.wrapping_add(1);
         recv::delayed_ack::on_text_sent(c);
     }
     count(c, cx, emission);
@@ -551,7 +537,9 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
 fn count(c: &mut Connection, cx: &mut Context, emission: &Emission) {
     match emission.reason {
         SendReason::Retransmission { .. } => {
-            c.cold.stats.retransmissions = c.cold.stats.retransmissions.wrapping_add(1);
+            let rare = c.cold.stats.rare();
+            rare.retransmissions = rare.retransmissions.wrapping_add(1);
+            rare.octets_resent += u64::from(emission.text_len);
             cx.counters.retrans_segs += 1;
         }
         SendReason::Reset(_) => {
