@@ -134,7 +134,6 @@ impl Stack {
         config.validate()?;
         let limits = config.limits;
         let secrets = Secrets::new(seed);
-        let paths = config.tcp.path_mtu;
         let mut pool = memory.pool;
         pool.limit_to(limits.buffer_bytes);
         let cx = Context {
@@ -145,7 +144,7 @@ impl Stack {
             replies: Replies::new(limits.replies, limits.replies_per_second),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
-            path_mtus: PathMtuTable::new(paths.destinations as usize, paths.raise_after),
+            path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
             fragmentable: 0,
             destinations: crate::tcp::destination::Destinations::default(),
             config,

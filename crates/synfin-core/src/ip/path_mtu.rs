@@ -66,7 +66,8 @@ impl Claim {
     }
 }
 
-/// What is known of the path to a destination.
+/// What is known of the path to a destination. Once it is older than the time for which it is
+/// believed, it is where the search for a larger size begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// The largest packet that it takes.
@@ -85,25 +86,21 @@ pub(crate) struct PathMtuTable {
     /// Oldest first.
     order: BTreeSet<(Instant, IpAddr)>,
     limit: usize,
-    believed: Duration,
 }
 
 impl PathMtuTable {
-    /// At most `limit` destinations are remembered, each for so long.
-    pub(crate) const fn new(limit: usize, believed: Duration) -> Self {
+    /// At most `limit` destinations are remembered.
+    pub(crate) const fn new(limit: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
             order: BTreeSet::new(),
             limit,
-            believed,
         }
     }
 
-    /// What is known, unless it is too old. covers: 8201-2, 1191-5
-    pub(crate) fn get(&self, dst: IpAddr, now: Instant) -> Option<Known> {
-        let known = self.entries.get(&dst)?;
-        let age = now.saturating_duration_since(known.since);
-        (age < self.believed).then_some(*known)
+    /// What is known, however old. covers: 8201-2
+    pub(crate) fn get(&self, dst: IpAddr) -> Option<Known> {
+        self.entries.get(&dst).copied()
     }
 
     /// Notes a path that takes less; the oldest makes room.
@@ -146,7 +143,7 @@ mod tests {
     }
 
     fn table() -> PathMtuTable {
-        PathMtuTable::new(100, RAISE_TIMER)
+        PathMtuTable::new(100)
     }
 
     fn known(mtu: u16, since: Instant) -> Known {
@@ -209,33 +206,19 @@ mod tests {
         assert_eq!(Claim::read(true, 1280, 1500, 552), claim(1280, false));
     }
 
-    /// covers: 1191-5, C-18
-    #[test]
-    fn what_was_learned_is_forgotten_after_ten_minutes() {
-        let mut table = table();
-        let (dst, now) = (ip("192.0.2.1"), Instant::from_nanos(1));
-        table.note(dst, known(1300, now));
-        let mtu = |after| {
-            let known = table.get(dst, now + Duration::from_secs(after));
-            known.map(|known| known.mtu)
-        };
-        assert_eq!(mtu(599), Some(1300));
-        assert_eq!(mtu(600), None);
-    }
-
     /// covers: 8201-2
     #[test]
     fn what_passes_raises_what_is_known() {
         let mut table = table();
         let (dst, now) = (ip("192.0.2.1"), Instant::from_nanos(1));
         table.on_passed(dst, 1500);
-        assert_eq!(table.get(dst, now), None, "nothing was known to be less");
+        assert_eq!(table.get(dst), None, "nothing was known to be less");
         table.note(dst, known(1300, now));
         table.on_passed(dst, 1400);
         table.on_passed(dst, 1350);
-        assert_eq!(table.get(dst, now), Some(known(1400, now)));
+        assert_eq!(table.get(dst), Some(known(1400, now)));
         table.forget(dst);
-        assert_eq!(table.get(dst, now), None);
+        assert_eq!(table.get(dst), None);
         assert!(table.order.is_empty());
     }
 
@@ -248,11 +231,10 @@ mod tests {
         }
         assert_eq!(table.entries.len(), 100);
         assert_eq!(table.order.len(), 100);
-        let now = Instant::from_nanos(10_001);
-        let of = |n: u32| table.get(IpAddr::from(n.to_be_bytes()), now);
+        let of = |n: u32| table.get(IpAddr::from(n.to_be_bytes()));
         assert!(of(9_899).is_none() && of(9_900).is_some());
-        let mut none = PathMtuTable::new(0, RAISE_TIMER);
-        none.note(ip("192.0.2.1"), known(1300, now));
+        let mut none = PathMtuTable::new(0);
+        none.note(ip("192.0.2.1"), known(1300, Instant::START));
         assert!(none.entries.is_empty());
     }
 }

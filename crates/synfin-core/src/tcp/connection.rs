@@ -696,7 +696,7 @@ fn path_of(opening: &Opening, cx: &Context) -> PathMtu {
         None => (IpAddr::V4(opening.key.remote_v4), false),
     };
     let mode = opening.socket.unwrap_or(cx.config.socket).path_mtu;
-    let known = cx.path_mtus.get(remote, cx.now);
+    let known = cx.path_mtus.get(remote);
     PathMtu::new(mode, v6, opening.device_mtu, known, cx)
 }
 

@@ -2,6 +2,7 @@
 
 use synfin_core::{ConnectionInfo, DropReason, PathMtuDiscovery};
 
+use crate::support::wire::Emitted;
 use crate::support::{Peer, Setup, ms, s};
 
 fn info(peer: &Peer) -> ConnectionInfo {
@@ -239,28 +240,22 @@ fn what_was_not_acknowledged_yet_is_believed_at_once() {
 /// covers: 1191-2, BUG-17
 #[test]
 fn what_is_reported_is_not_sent_again() {
-    let mut peer = open(false);
+    let mut setup = Setup {
+        sack: true,
+        ..Setup::default()
+    };
+    // Two segments that are reported tell of no loss yet.
+    setup.config.tcp.recovery.rack = false;
+    setup.config.tcp.recovery.tlp = false;
+    let mut peer = Peer::open(setup);
     write(&mut peer);
-    // The second half has arrived, over another path.
-    peer.batch(&["{. seq=1 ack=1 sack=7301..14601}"]);
-    peer.drain();
-    let again = peer.wait(ms(0));
-    assert_eq!(again.len(), 0);
-    too_big_about_first(&mut peer);
-    let mut seen = Vec::new();
-    for _ in 0..40 {
-        for segment in peer.wait(ms(10)) {
-            seen.push(peer.relative(&segment).0);
-        }
-    }
-    assert!(seen.iter().all(|seq| *seq < 7301), "{seen:?}");
-}
-
-/// Quotes the first segment in flight.
-fn too_big_about_first(peer: &mut Peer) {
-    let una = peer.stack_seq(1).raw().to_be_bytes();
-    peer.last_packet[24..28].copy_from_slice(&una);
-    peer.icmp4(3, 4, 1480);
+    peer.batch(&["{. seq=1 ack=1 sack=11681..14601}"]);
+    assert!(peer.drain().is_empty());
+    peer.stack.set_mtu(peer.device, 1480);
+    let again = peer.drain();
+    assert!(again.len() >= 8);
+    let reported = |s: &Emitted| peer.relative(s).0 >= 11_681;
+    assert!(!again.iter().any(reported), "{}", peer.text(&again));
 }
 
 /// The window keeps its size in segments, and what is sent again is no burst.
@@ -310,6 +305,37 @@ fn connect_again(peer: &mut Peer) {
     peer.drain();
     peer.batch(&["{SYN. seq=0 ack=1}"]);
     peer.drain();
+}
+
+/// What was known ten minutes ago is where a new connection begins; whether there is more is its
+/// first question.
+/// covers: 1191-5, 8201-2, C-18
+#[test]
+fn what_is_old_is_tried_again() {
+    let modes = [PathMtuDiscovery::Icmp, PathMtuDiscovery::BlackHoles];
+    for mode in modes {
+        for (age, larger) in [(590, false), (610, true)] {
+            let mut setup = Setup {
+                sack: true,
+                ..Setup::default()
+            };
+            setup.config.socket.path_mtu = mode;
+            let mut peer = Peer::open(setup);
+            write(&mut peer);
+            too_big(&mut peer, 1300);
+            peer.drain();
+            peer.batch(&["{. seq=1 ack=N}"]);
+            peer.drain();
+            peer.abort();
+            peer.wait(s(age));
+            peer.become_port(7000);
+            connect_again(&mut peer);
+            peer.write(30_000);
+            let longest = sizes(&mut peer).into_iter().max();
+            let expected = if larger { 1500 } else { 1300 };
+            assert_eq!(longest, Some(expected), "{mode:?} after {age} s");
+        }
+    }
 }
 
 /// One that stands already learns it when it needs to: at a timeout, not by a search through all.

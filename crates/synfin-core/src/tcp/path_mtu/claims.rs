@@ -74,11 +74,19 @@ fn accept(c: &mut Connection, cx: &mut Context, claim: Claim) {
     tell_others(c, cx);
 }
 
-/// The quoted segment was acknowledged: the claim was forged, or late. covers: 5927-4
+/// The quoted segment was acknowledged or reported: the claim was forged, or late. covers: 5927-4
 pub(super) fn on_ack(c: &mut Connection, cx: &mut Context) {
     let una = c.snd.una;
     let Some(active) = &mut c.active else { return };
-    let Some(held) = active.path.held.take_if(|held| una.after(held.seq)) else {
+    let send = &active.send;
+    let has_arrived = |held: &mut Held| {
+        let reported = || {
+            send.place_of(held.seq)
+                .is_some_and(|at| send.sent[at].sacked)
+        };
+        una.after(held.seq) || reported()
+    };
+    let Some(held) = active.path.held.take_if(has_arrived) else {
         return;
     };
     cx.counters.path_mtu_refuted += 1;

@@ -168,14 +168,14 @@ fn follow_others(c: &mut Connection, cx: &mut Context) -> bool {
     if mode(c, cx) == PathMtuDiscovery::Off {
         return false;
     }
-    let Some(known) = cx.path_mtus.get(c.remote_ip(), cx.now) else {
+    let Some(known) = cx.path_mtus.get(c.remote_ip()) else {
         return false;
     };
-    if known.mtu >= c.cold.path_mtu.current {
+    let raise_at = known.since + cx.config.tcp.path_mtu.raise_after;
+    if known.mtu >= c.cold.path_mtu.current || raise_at <= cx.now {
         return false;
     }
     c.cold.path_mtu.fragments |= known.fragments;
-    let raise_at = known.since + cx.config.tcp.path_mtu.raise_after;
     c.cold.path_mtu.search = Search::from(raise_at, largest(c));
     lower(c, cx, known.mtu, PathMtuSign::OtherConnection);
     true

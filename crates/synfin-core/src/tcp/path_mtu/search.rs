@@ -159,8 +159,12 @@ pub(crate) fn wanted(c: &Connection, cx: &Context) -> Option<u32> {
 /// Whether both windows take it now. Until they do smaller segments wait too, or they would use up
 /// what each acknowledgement makes room for.
 pub(crate) fn has_room(c: &Connection, len: u32) -> bool {
+    window::usable(c) >= len && fits_congestion(c, len)
+}
+
+pub(crate) fn fits_congestion(c: &Connection, len: u32) -> bool {
     let in_flight = c.active.as_ref().map_or(0, |active| active.send.in_flight);
-    window::usable(c) >= len && c.congestion_window() >= in_flight.saturating_add(len)
+    c.congestion_window() >= in_flight.saturating_add(len)
 }
 
 /// The probe leaves.

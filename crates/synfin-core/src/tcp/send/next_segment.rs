@@ -284,8 +284,10 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     if ecn::sender::holds(c) {
         return None;
     }
-    if probe_wanted(c, cx).is_some() {
-        note_limited(c);
+    if let Some(len) = probe_wanted(c, cx) {
+        if !search::fits_congestion(c, len) {
+            note_limited(c);
+        }
         return None;
     }
     validation::before_new_text(c, cx);
