@@ -26,11 +26,16 @@ struct Cli {
 enum Work {
     /// Goodput of one connection over a lossy link of 100 Mbit/s and 40 ms, in virtual time
     Loss(loss::LossArgs),
+    /// The same between network namespaces of a kernel, in real time; needs root
+    #[cfg(target_os = "linux")]
+    LossReal(loss::RealArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().work {
         Work::Loss(args) => loss::run(&args, &mut report::stdout()),
+        #[cfg(target_os = "linux")]
+        Work::LossReal(args) => loss::run_real(&args, &mut report::stdout()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
