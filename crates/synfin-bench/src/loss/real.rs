@@ -6,6 +6,7 @@
 mod args;
 mod engine;
 mod kernel;
+mod priority;
 mod rows;
 mod run;
 mod space;

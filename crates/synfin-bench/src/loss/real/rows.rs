@@ -111,6 +111,8 @@ impl Group {
             extra: map(extra(self.case, &outcomes)),
         };
         row.extra.extend(map(conditions(runs)));
+        let raised = runs.iter().all(|run| run.seen.raised);
+        row.extra.insert("realtime".to_owned(), raised.into());
         row.extra.insert("jobs".to_owned(), jobs.get().into());
         row
     }

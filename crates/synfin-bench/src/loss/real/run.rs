@@ -11,6 +11,7 @@ use synfin_device::Tun;
 
 use super::super::case::{Case, Outcome};
 use super::args::End;
+use super::priority::{Rank, raise};
 use super::space::{Side, Space, set_up};
 use super::text::Text;
 use super::wire::{Seen, Wire};
@@ -119,6 +120,7 @@ impl Trial {
             .synfin
             .map(|tun| engine::End::new(Side::Sender, self.case.cc, self.seed, tun))
             .transpose()?;
+        raise(Rank::End);
         hand_over(links, Side::Sender, devices.link);
         if wait.recv().is_err() || progress.is_over() {
             return Ok(0);
@@ -138,6 +140,7 @@ impl Trial {
     ) -> io::Result<()> {
         space.enter()?;
         let devices = set_up(Side::Receiver, self.receiver == End::Synfin)?;
+        raise(Rank::End);
         if let Some(tun) = devices.synfin {
             let mut end = engine::End::new(Side::Receiver, self.case.cc, self.seed, tun)?;
             end.listen()?;

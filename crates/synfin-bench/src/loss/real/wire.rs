@@ -13,6 +13,7 @@ use super::super::case::{Case, MTU};
 use super::super::link::Direction;
 use super::super::watch::Watch;
 use super::LOOK_AGAIN;
+use super::priority::{Rank, raise};
 use super::run::Progress;
 
 /// Packets that are read at a time, so that those that are due need not wait.
@@ -37,6 +38,8 @@ pub(super) struct Seen {
     pub(super) data: LinkCounts,
     /// What the way back lost; nothing, unless its queue was full.
     pub(super) acks_lost: u64,
+    /// Whether the link came before everything else on this machine.
+    pub(super) raised: bool,
     /// Packets that a kernel did not take, or that were none of TCP's.
     pub(super) refused: u64,
     /// The most that a packet came later than it should.
@@ -65,9 +68,7 @@ impl Wire {
 
     /// Carries packets until the run is over.
     pub(super) fn run(mut self, progress: &Progress) -> io::Result<Seen> {
-        // Late packets would be a disturbance of the network's. Who may not ask for it sees the
-        // lateness.
-        let _ = rustix::process::setpriority_process(None, -15);
+        self.seen.raised = raise(Rank::Wire);
         let mut room = [0; MTU + 1];
         while !progress.is_over() {
             for side in 0..2 {
