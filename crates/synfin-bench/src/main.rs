@@ -74,6 +74,14 @@ mod tests {
         assert!(refused("loss --seeds 5-2"));
         assert!(refused("loss --seconds 0"));
         assert!(refused("loss --jobs 0"));
+        #[cfg(target_os = "linux")]
+        {
+            assert!(refused("loss-real --stack smoltcp"));
+            assert!(refused("loss-real --at-least 2"));
+            assert!(!refused(
+                "loss-real --stack synfin,linux --receiver synfin,linux --cc bbr --at-least 0.9"
+            ));
+        }
         assert!(!refused(
             "loss --stack all --loss 0,0.03 --cc bbr,bbr3 --seeds 2-5 --json"
         ));

@@ -25,10 +25,19 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Measures what the arguments ask for and writes a row for each.
 pub(crate) fn run(args: &RealArgs, out: &mut dyn Write) -> io::Result<()> {
+    let mut below = 0;
     for group in rows::groups(args) {
         for row in group.measure(args)? {
             row.write(out)?;
+            below += usize::from(
+                args.at_least
+                    .is_some_and(|least| rows::is_below(&row, least)),
+            );
         }
+    }
+    if below > 0 {
+        let message = format!("{below} rows are below what --at-least asks for");
+        return Err(io::Error::other(message));
     }
     Ok(())
 }

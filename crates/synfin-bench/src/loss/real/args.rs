@@ -67,6 +67,9 @@ pub(crate) struct RealArgs {
     /// Runs at a time [default: as many as the processors can carry at the rate expected]
     #[arg(long, value_name = "J")]
     pub(super) jobs: Option<NonZeroUsize>,
+    /// Fail if synfin as sender reaches less of the kernel's mean than this
+    #[arg(long, value_name = "RATIO", value_parser = probability)]
+    pub(super) at_least: Option<f64>,
     /// Print JSON; nothing else is printed anyway
     #[arg(long)]
     json: bool,

@@ -1,5 +1,6 @@
 //! Which runs there are, and the rows that they become.
 
+use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 
@@ -15,6 +16,9 @@ use crate::report::{Row, rounded};
 
 /// Runs at a time for each processor where the link is nearly full, and where it is nearly empty.
 const JOBS: [usize; 2] = [1, 6];
+
+/// What a row's value is of the kernel's under the same conditions.
+const OF_LINUX: &str = "of_linux";
 
 /// Rows that differ by who sends and receives; their runs take turns, so that what disturbs the
 /// one disturbs the other.
@@ -114,8 +118,15 @@ impl Group {
         let raised = runs.iter().all(|run| run.seen.raised);
         row.extra.insert("realtime".to_owned(), raised.into());
         row.extra.insert("jobs".to_owned(), jobs.get().into());
+        row.extra.insert("kernel".to_owned(), release().into());
         row
     }
+}
+
+/// The kernel's release, as `uname -r` has it.
+fn release() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().to_owned()
 }
 
 /// By what a reader sees whether a run was disturbed.
@@ -138,6 +149,12 @@ fn conditions(runs: &[&Measured]) -> [(&'static str, Value); 5] {
     ]
 }
 
+/// Whether a row of synfin's stays below so much of the kernel's.
+pub(super) fn is_below(row: &Row, least: f64) -> bool {
+    let of_linux = row.extra.get(OF_LINUX).and_then(Value::as_f64);
+    row.stack == End::Synfin.name() && of_linux.is_some_and(|ratio| ratio < least)
+}
+
 /// Beside each row what it is of the kernel's with the same receiver.
 fn compare(rows: &mut [Row]) {
     let kernel: Vec<(Value, f64)> = rows
@@ -151,7 +168,40 @@ fn compare(rows: &mut [Row]) {
             .find(|(receiver, _)| *receiver == row.param["receiver"]);
         if let Some((_, value)) = peer {
             let of_linux = rounded(row.value / value, 3);
-            row.extra.insert("of_linux".to_owned(), of_linux.into());
+            row.extra.insert(OF_LINUX.to_owned(), of_linux.into());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(stack: &'static str, receiver: &str, value: f64) -> Row {
+        Row {
+            stack,
+            work: "loss-real",
+            param: map([("receiver", receiver.into())]),
+            value,
+            unit: "share",
+            extra: map([]),
+        }
+    }
+
+    #[test]
+    fn a_row_is_compared_with_the_kernel_s_of_the_same_receiver() {
+        let mut rows = [
+            row("synfin", "linux", 0.45),
+            row("synfin", "synfin", 0.6),
+            row("linux", "linux", 0.5),
+        ];
+        compare(&mut rows);
+        assert_eq!(rows[0].extra[OF_LINUX], 0.9);
+        assert_eq!(rows[1].extra.get(OF_LINUX), None);
+        assert_eq!(rows[2].extra[OF_LINUX], 1.0);
+        let below = |least| rows.each_ref().map(|row| is_below(row, least));
+        assert_eq!(below(0.9), [false; 3]);
+        assert_eq!(below(0.91), [true, false, false]);
+        assert_eq!(below(2.0), [true, false, false]);
     }
 }
