@@ -14,7 +14,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 const ARGUMENTS: &str = "loss-real --stack synfin,linux --receiver synfin,linux --cc cubic,bbr \
-                         --loss 0.02 --seeds 1 --seconds 3 --jobs 4";
+                         --loss 0.02 --seeds 1 --seconds 3 --jobs 2";
 
 fn in_real_time_both_ways() {
     let output = Command::new(harness::program())
