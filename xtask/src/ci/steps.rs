@@ -47,6 +47,11 @@ pub(crate) fn all(long: bool) -> Vec<Step> {
             "2,000 random networks, each run twice",
             determinism,
         ));
+        steps.push(step(
+            "loss-real",
+            "goodput at loss beside the kernel's, for most of an hour",
+            loss_real,
+        ));
         if has_nightly() {
             steps.push(step(
                 "address",
@@ -149,6 +154,13 @@ fn determinism(_: &Workspace) -> Result<Count> {
     command
         .env(RUNS, "2000")
         .env("SYNFIN_CHECK_DETERMINISM", "1");
+    run(command)
+}
+
+/// The rows of the documentation; on a machine that does nothing else.
+fn loss_real(_: &Workspace) -> Result<Count> {
+    let mut command = cargo(&["run", "--release", "-p", "synfin-bench", "--", "loss-real"]);
+    command.args(["--stack", "synfin,linux", "--at-least", "0.9"]);
     run(command)
 }
 

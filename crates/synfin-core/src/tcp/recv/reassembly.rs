@@ -31,8 +31,12 @@ pub(crate) struct Reassembly {
     pieces: VecDeque<Piece>,
     ranges: Ranges,
     fin: Option<SeqNum>,
-    /// Where the latest segments were put, newest first: the order of SACK blocks.
+    /// A place in each of the ranges that grew last, newest first: the order of SACK blocks.
     recent: Vec<SeqNum>,
+    /// How many of these, from the newest on, no acknowledgement has reported first.
+    unreported: usize,
+    /// Which of these the next acknowledgement reports first.
+    first: usize,
     bytes: usize,
     /// Octets of the chunks.
     cost: usize,
@@ -49,8 +53,8 @@ pub(crate) struct Inserted {
     pub(crate) refused: bool,
 }
 
-/// How many arrivals are remembered for the order of SACK blocks.
-const RECENT: usize = 8;
+/// How many ranges are remembered for the order of SACK blocks.
+const RECENT: usize = 32;
 
 /// A text is copied to a smaller chunk if it fills less than a quarter of its own.
 const WASTE: usize = 4;
@@ -65,7 +69,6 @@ impl Reassembly {
         pool: &mut Pool,
     ) -> Inserted {
         debug_assert!(seq.at_or_after(rcv_nxt), "old text is not kept here");
-        self.note_recent(seq);
         let end = seq + chunk.len() as u32;
         let mut inserted = Inserted::default();
         let mut from = seq;
@@ -88,6 +91,7 @@ impl Reassembly {
             at += 1;
         }
         self.keep(seq, chunk, &new, pool, &mut inserted);
+        self.note_recent(seq);
         inserted
     }
 
@@ -131,9 +135,27 @@ impl Reassembly {
         self.pieces.insert(at, Piece { seq, chunk });
     }
 
+    /// One place for each range: a long run of segments in one must not push the others out.
+    /// covers: 2018-5
     fn note_recent(&mut self, seq: SeqNum) {
+        let Some(range) = self.ranges.around(seq) else {
+            return;
+        };
+        let outside = |known: &SeqNum| known.before(range.left) || known.at_or_after(range.right);
+        let newest = &self.recent[..self.unreported];
+        self.unreported = newest.iter().filter(|known| outside(known)).count() + 1;
+        self.recent.retain(outside);
         self.recent.truncate(RECENT - 1);
         self.recent.insert(0, seq);
+        self.unreported = self.unreported.min(self.recent.len());
+    }
+
+    /// An acknowledgement is about to leave, and `more` after it for segments that came later. When
+    /// segments arrive together in several ranges, each range is once the first that is reported,
+    /// or the sender would not hear of it. covers: 2018-4
+    pub(crate) fn begin_report(&mut self, more: usize) {
+        self.first = more.min(self.unreported.saturating_sub(1));
+        self.unreported = self.first;
     }
 
     /// A FIN above the gap stands at `seq`.
@@ -176,21 +198,28 @@ impl Reassembly {
             self.pieces = VecDeque::new();
             self.ranges = Ranges::default();
             self.recent = Vec::new();
+            (self.unreported, self.first) = (0, 0);
         }
         Some(piece)
     }
 
-    /// Up to `max` blocks: the one with the newest segment first, then those reported before.
-    /// covers: 2018-4, 2018-5, 2018-6
+    /// Up to `max` blocks: the one with the newest segment first, then those reported before, then
+    /// any others. covers: 2018-4, 2018-5, 2018-6
     pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
+        self.blocks_from(self.first, max)
+    }
+
+    fn blocks_from(&self, first: usize, max: usize) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        for seq in &self.recent {
+        let recent = self
+            .recent
+            .iter()
+            .skip(first)
+            .filter_map(|seq| self.ranges.around(*seq));
+        for block in recent.chain(self.ranges.farthest_first()) {
             if blocks.len() >= max {
                 break;
             }
-            let Some(block) = self.ranges.around(*seq) else {
-                continue;
-            };
             if !blocks.iter().any(|known| known == block) {
                 blocks.push(block);
             }
@@ -201,7 +230,7 @@ impl Reassembly {
     /// Drops the piece that is farthest from `RCV.NXT`, but for the range of the newest segment:
     /// the block that is reported first must stay true. covers: 2018-10
     pub(crate) fn prune_farthest(&mut self, pool: &mut Pool) -> bool {
-        let newest = self.sack_blocks(1).iter().next();
+        let newest = self.blocks_from(0, 1).iter().next();
         let of_newest = |piece: &Piece| {
             newest.is_some_and(|b| piece.seq.at_or_after(b.left) && piece.seq.before(b.right))
         };
@@ -322,6 +351,18 @@ mod tests {
         assert_eq!(blocks(&r, 2), [(100, 120), (200, 210)]);
     }
 
+    /// covers: 2018-5, 2018-6
+    #[test]
+    fn a_long_run_after_a_gap_does_not_hide_the_ranges_before_it() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 20));
+        insert(&mut r, &mut pool, 100, &[1; 10]);
+        insert(&mut r, &mut pool, 200, &[1; 10]);
+        for at in (300..500).step_by(10) {
+            insert(&mut r, &mut pool, at, &[1; 10]);
+        }
+        assert_eq!(blocks(&r, 3), [(300, 500), (200, 210), (100, 110)]);
+    }
+
     /// covers: AB-40, 2883-2, ATT-16
     #[test]
     fn the_first_copy_wins_and_the_overlap_is_reported() {
@@ -405,6 +446,7 @@ mod tests {
                 let first = r.sack_blocks(1).as_slice()[0];
                 prop_assert!(first.left.at_or_before(nxt + at));
                 prop_assert!(first.right.at_or_after(nxt + at + len as u32));
+                prop_assert_eq!(r.sack_blocks(3).len(), r.ranges.len().min(3));
             }
             prop_assert_eq!(r.bytes(), model.iter().flatten().count());
             // The octets that stand first arrive, and with them whatever they reach.
