@@ -241,6 +241,11 @@ pub enum LossSign {
     Rack,
     /// Enough was reported above it by SACK (RFC 6675 section 4).
     Sack,
+    /// Not known to be lost: a hole below what SACK reports, with nothing new to send (`NextSeg`
+    /// rule 3 of RFC 6675).
+    SackHole,
+    /// Not known to be lost: the end of what is outstanding, once a recovery (rule 4).
+    SackRescue,
     /// Not known to be lost: a tail loss probe (RFC 8985 section 7).
     TailLossProbe,
     /// The peer repeated its SYN, so it has not seen our answer.

@@ -35,6 +35,8 @@ pub(crate) const fn loss_sign(sign: LossSign) -> &'static str {
         LossSign::Rack => "RACK",
         LossSign::Sack => "SACK",
         LossSign::TailLossProbe => "tail loss probe",
+        LossSign::SackHole => "hole below SACK, nothing new to send",
+        LossSign::SackRescue => "rescue of the tail in recovery",
         LossSign::RepeatedSyn => "repeated SYN",
         LossSign::PathMtu => "path MTU",
         LossSign::PathMtuProbe => "path MTU probe",

@@ -156,9 +156,7 @@ fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, news: &New
         return;
     };
     c.cold.rtt.on_sample(sample_us, &cx.config.tcp.rto);
-    if let Some(active) = &mut c.active {
-        active.recovery.tlp.on_rtt_sample();
-    }
+    c.marks.clear(Marks::PROBE_UNMEASURED);
     if cx.tracer.is_on() {
         let event = TraceEvent::Rtt {
             sample_us,

@@ -111,6 +111,8 @@ bits! {
         SYN_TEXT = 29,
         /// Its turn has come among those who wait for memory.
         MEMORY_TURN = 30,
+        /// A tail loss probe left and no round trip was measured since. covers: 8985-11
+        PROBE_UNMEASURED = 31,
     }
 }
 

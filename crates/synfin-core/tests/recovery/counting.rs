@@ -91,7 +91,6 @@ fn lost_holes_go_before_new_text() {
 /// With nothing new to send, a hole that is not lost yet.
 /// covers: 6675-3
 #[test]
-#[ignore = "rule 3 of NextSeg is not built: see docs/conformance-open.md"]
 fn without_new_text_other_holes_go() {
     let mut path = sending(10);
     assert_eq!(path.ack(0, &[(1, 8), (9, 10)]), [0, 8]);
@@ -99,7 +98,6 @@ fn without_new_text_other_holes_go() {
 
 /// covers: 6675-10, 6675-3
 #[test]
-#[ignore = "rule 4 of NextSeg is not built: see docs/conformance-open.md"]
 fn a_lost_tail_is_rescued_in_recovery() {
     let mut path = sending(10);
     let mut sent = path.ack(0, &[(1, 9)]);

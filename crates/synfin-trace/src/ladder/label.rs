@@ -141,6 +141,8 @@ fn sign(by: LossSign) -> &'static str {
     match by {
         LossSign::FastRetransmit => "3 dup ACKs",
         LossSign::TailLossProbe => "TLP",
+        LossSign::SackHole => "hole",
+        LossSign::SackRescue => "rescue",
         LossSign::PathMtuProbe => "MTU probe",
         other => words::loss_sign(other),
     }

@@ -22,7 +22,7 @@ pub(crate) mod phases;
 mod prr;
 pub(crate) mod rack;
 pub(crate) mod rto;
-mod sack;
+pub(crate) mod sack;
 pub(crate) mod scoreboard;
 pub(crate) mod tlp;
 pub(crate) mod undo;
@@ -64,6 +64,8 @@ pub(crate) struct Recovery {
     pub(crate) window: Option<u32>,
     /// The first lost segment goes out whatever the window says.
     pub(crate) force_first: bool,
+    /// The rescue retransmission of this recovery has left (6675-10).
+    pub(crate) rescued: bool,
     pub(crate) prr: prr::Prr,
     pub(crate) rack: rack::Rack,
     pub(crate) tlp: tlp::Tlp,

@@ -205,6 +205,7 @@ fn reduce(c: &mut Connection, cx: &Context, phase: Phase, flight_size: u32, tell
     recovery.phase = phase;
     recovery.recovery_point = Some(nxt);
     recovery.partial_seen = false;
+    recovery.rescued = false;
     recovery.undo = Undo::begin(una);
     recovery.prr = Prr::new(flight_size);
     recovery.tlp.forget();

@@ -1,6 +1,7 @@
 //! Losses told by counting what SACK reports above them (RFC 6675 section 4), where RACK is off.
 
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::congestion::Phase;
+use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::rack::DUP_THRESH;
 use crate::trace::LossSign;
@@ -26,4 +27,23 @@ pub(crate) fn detect(c: &mut Connection, cx: &Context) -> u32 {
         }
     }
     found
+}
+
+/// Rules 3 and 4 of `NextSeg`: the place of a hole below what is reported that was not sent again
+/// yet; else that of the last segment, once a recovery, which the second value tells.
+/// covers: 6675-3, 6675-10
+pub(crate) fn unsure(c: &Connection, cx: &Context) -> Option<(usize, bool)> {
+    let active = c.active.as_ref()?;
+    let recovers = active.recovery.phase == Phase::Recovery;
+    if cx.config.tcp.recovery.rack || !recovers || !c.marks.has(Marks::SACK) {
+        return None;
+    }
+    let sent = &active.send.sent;
+    let hole = |place: &usize| sent[*place].is_in_flight() && sent[*place].copies == 1;
+    let reported = sent.iter().rposition(|segment| segment.sacked).unwrap_or(0);
+    if let Some(place) = (0..reported).find(hole) {
+        return Some((place, false));
+    }
+    let last = sent.len().checked_sub(1)?;
+    (!active.recovery.rescued && hole(&last)).then_some((last, true))
 }

@@ -26,8 +26,6 @@ pub(crate) struct Tlp {
     is_retrans: bool,
     /// The timer fired and the probe is to be sent.
     pub(crate) due: bool,
-    /// A probe was sent and no round trip has been measured since. covers: 8985-11
-    unmeasured: bool,
 }
 
 impl Tlp {
@@ -37,12 +35,7 @@ impl Tlp {
             end_seq: Some(nxt),
             is_retrans,
             due: false,
-            unmeasured: true,
         };
-    }
-
-    pub(crate) fn on_rtt_sample(&mut self) {
-        self.unmeasured = false;
     }
 
     /// Recovery begins, or everything is acknowledged: no probe is awaited any more.
@@ -69,7 +62,7 @@ pub(crate) fn may_schedule(c: &Connection, cx: &Context) -> bool {
         && !recovery.probe_octet
         && recovery.tlp.end_seq.is_none()
         && !recovery.tlp.due
-        && !recovery.tlp.unmeasured
+        && !c.marks.has(Marks::PROBE_UNMEASURED)
 }
 
 /// `PTO`. covers: 8985-10

@@ -12,9 +12,9 @@ use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::path_mtu::search;
 use crate::tcp::recovery::delivery::Departure;
-use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
+use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
-use crate::tcp::send::{pacing, persist, validation, window};
+use crate::tcp::send::{pacing, persist, retransmission, syn, validation, window};
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -31,7 +31,7 @@ pub(crate) struct Emission {
 }
 
 impl Emission {
-    fn bare(seq: SeqNum, flags: Flags, reason: SendReason) -> Self {
+    pub(super) fn bare(seq: SeqNum, flags: Flags, reason: SendReason) -> Self {
         Self {
             seq,
             offset: 0,
@@ -59,15 +59,16 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
         return None;
     }
     if c.marks.has(Marks::SEND_SYN) {
-        return Some(syn(c, cx));
+        return Some(syn::segment(c, cx));
     }
     if c.marks.take(Marks::HANDSHAKE_ACK) {
         return acknowledgement(c);
     }
     if c.state.is_synchronized() || fast_open::may_send_early(c) {
-        let segment = lost_segment(c, cx)
+        let segment = retransmission::lost_segment(c, cx)
             .or_else(|| path_mtu_probe(c, cx))
             .or_else(|| new_text(c, cx))
+            .or_else(|| retransmission::unsure_segment(c, cx))
             .or_else(|| tail_loss_probe(c, cx))
             .or_else(|| probe(c, cx));
         if segment.is_some() {
@@ -83,143 +84,8 @@ fn reset(c: &Connection) -> Emission {
     Emission::bare(c.snd.nxt, Flags::RST | Flags::ACK, reason)
 }
 
-/// Our SYN, with the acknowledgement of the peer's if we have it. covers: BUG-2, ST-208, ST-309
-fn syn(c: &mut Connection, cx: &mut Context) -> Emission {
-    let iss = c.cold.iss;
-    let mut flags = Flags::SYN;
-    if c.state == crate::state::State::SynReceived {
-        flags |= Flags::ACK;
-    }
-    if c.active().send.sent.is_empty() {
-        return first_syn(c, cx, flags);
-    }
-    fast_open::on_syn_repeated(c, cx);
-    let copies = match c.active().send.sent.front_mut() {
-        Some(first) => {
-            first.copies = first.copies.saturating_add(1);
-            first.sent_at = cx.now;
-            first.copies
-        }
-        None => 1,
-    };
-    let timeouts = c.active().recovery.timeouts;
-    // In a simultaneous open the SYN,ACK follows the SYN: nothing is repeated.
-    let crossed = copies == 2 && flags.contains(Flags::ACK) && c.marks.has(Marks::ACTIVE_OPEN);
-    let reason = match (copies, timeouts) {
-        (1, _) => SendReason::Open,
-        (_, 0) if crossed => SendReason::Open,
-        (copy, timeouts) => SendReason::Retransmission {
-            by: if timeouts > 0 {
-                LossSign::Rto
-            } else {
-                LossSign::RepeatedSyn
-            },
-            copy,
-        },
-    };
-    Emission::bare(iss, flags, reason)
-}
-
-/// With the text that Fast Open lets it carry.
-fn first_syn(c: &mut Connection, cx: &mut Context, flags: Flags) -> Emission {
-    let iss = c.cold.iss;
-    let text_len = fast_open::syn_text(c, cx);
-    c.snd.nxt = iss + 1 + text_len;
-    let departure = depart(c, cx, 1 + text_len);
-    let send = &mut c.active().send;
-    send.on_sent(iss, 1, cx.now, departure);
-    let mut emission = Emission::bare(iss, flags, SendReason::Open);
-    if text_len > 0 {
-        send.on_sent(iss + 1, text_len, cx.now, departure);
-        c.marks.set(Marks::SYN_TEXT);
-        c.cold.stats.octets_sent += u64::from(text_len);
-        emission.text_len = text_len;
-    }
-    emission
-}
-
-/// What was found lost, within what congestion, the window and pacing allow.
-/// covers: 9293-SHLD-16, 7323-8, ST-513, 8985-17
-fn lost_segment(c: &mut Connection, cx: &Context) -> Option<Emission> {
-    let place = next_to_resend(c, cx)?;
-    let text_start = c.text_start();
-    let fin_at = c.marks.has(Marks::FIN_SENT).then(|| c.text_end());
-    let mss = mss_now(c);
-    let has_fin = |end: SeqNum| fin_at.is_some_and(|fin| fin.before(end));
-    let send = &mut c.active.as_mut()?.send;
-    let segment = send.sent[place];
-    let text_len = segment.len - u32::from(has_fin(segment.end()));
-    // covers: BUG-17 (what has become too big is cut)
-    send.split(place, if text_len > mss { mss } else { segment.len });
-    let segment = send.sent[place];
-    let by = segment.lost?;
-    let fin = has_fin(segment.end());
-    resend(c, cx, place);
-    let reason = SendReason::Retransmission {
-        by,
-        copy: segment.copies.saturating_add(1),
-    };
-    let mut emission = Emission::bare(segment.seq, Flags::ACK, reason);
-    emission.offset = text_start.distance_to(segment.seq) as usize;
-    emission.text_len = segment.len - u32::from(fin);
-    if fin {
-        emission.flags |= Flags::FIN;
-    }
-    if segment.end() == c.snd.nxt && emission.text_len > 0 {
-        emission.flags |= Flags::PSH;
-    }
-    Some(emission)
-}
-
-/// The place of the next lost segment, if it may leave now.
-fn next_to_resend(c: &mut Connection, cx: &Context) -> Option<usize> {
-    let window = c.congestion_window();
-    let right_edge = c.snd.una + c.snd.wnd;
-    let mss = mss_now(c);
-    let new_first = c.unsent() > 0;
-    let active = c.active.as_mut()?;
-    let place = active.send.next_lost()?;
-    let segment = active.send.sent[place];
-    if active.recovery.frto == Frto::NewSegments && new_first {
-        return None;
-    }
-    // The left edge may go into a window that has shrunk: it is the probe.
-    if place > 0 && segment.copies > 1 && !segment.seq.before(right_edge) {
-        return None;
-    }
-    if active.recovery.force_first {
-        active.recovery.force_first = false;
-        return Some(place);
-    }
-    let in_flight = active.send.in_flight;
-    let room = window.saturating_sub(in_flight);
-    if in_flight > 0 && room < segment.len.min(mss) {
-        note_limited(c);
-        return None;
-    }
-    pacing::is_open(c, cx).then_some(place)
-}
-
-/// Notes that the segment at this place leaves again.
-fn resend(c: &mut Connection, cx: &Context, place: usize) {
-    let Some(len) = c.active.as_ref().map(|active| active.send.sent[place].len) else {
-        return;
-    };
-    let departure = depart(c, cx, len);
-    let seq = c.active().send.sent[place].seq;
-    search::on_resent(c, seq);
-    let active = c.active();
-    active.recovery.undo.on_resent();
-    active.send.on_resent(place, cx.now, departure);
-    if place == 0 && active.recovery.timer == RetransmitTimer::Rto {
-        // The timer is about this copy now. covers: 6298-12
-        active.recovery.rto_at = None;
-        active.deadlines.retransmit = None;
-    }
-}
-
 /// A segment of `len` octets leaves: what it remembers of this moment, and who is to know.
-fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
+pub(super) fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
     let totals = c.cold.stats.totals();
     let mss = u32::from(c.eff_snd_mss);
     let active = c.active();
@@ -246,7 +112,7 @@ fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
 }
 
 /// The congestion window holds the sender back.
-fn note_limited(c: &mut Connection) {
+pub(super) fn note_limited(c: &mut Connection) {
     let nxt = c.snd.nxt;
     if let Some(active) = &mut c.active {
         active.recovery.limited_until = Some(nxt);
@@ -334,39 +200,12 @@ fn tail_loss_probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         let fin = c.fin_waits() && wanted == unsent && window > wanted;
         commit_new(c, cx, wanted, fin)
     } else {
-        last_segment_again(c, cx, mss)?
+        retransmission::last_segment(c, cx, mss, LossSign::TailLossProbe)?
     };
     let nxt = c.snd.nxt;
     let is_retrans = matches!(emission.reason, SendReason::Retransmission { .. });
     c.active().recovery.tlp.on_sent(nxt, is_retrans);
-    Some(emission)
-}
-
-fn last_segment_again(c: &mut Connection, cx: &Context, mss: u32) -> Option<Emission> {
-    let text_start = c.text_start();
-    let fin = u32::from(c.marks.has(Marks::FIN_SENT));
-    let send = &mut c.active.as_mut()?.send;
-    let last = *send.sent.back()?;
-    let text_len = last.len - fin;
-    if text_len > mss {
-        send.split(send.sent.len() - 1, last.len - fin - mss);
-    }
-    let place = send.sent.len() - 1;
-    let segment = send.sent[place];
-    resend(c, cx, place);
-    let reason = SendReason::Retransmission {
-        by: LossSign::TailLossProbe,
-        copy: segment.copies.saturating_add(1),
-    };
-    let mut emission = Emission::bare(segment.seq, Flags::ACK, reason);
-    emission.offset = text_start.distance_to(segment.seq) as usize;
-    emission.text_len = segment.len - fin;
-    if fin > 0 {
-        emission.flags |= Flags::FIN;
-    }
-    if emission.text_len > 0 {
-        emission.flags |= Flags::PSH;
-    }
+    c.marks.set(Marks::PROBE_UNMEASURED);
     Some(emission)
 }
 
@@ -496,7 +335,7 @@ fn acknowledgement(c: &mut Connection) -> Option<Emission> {
 
 /// The largest text of a segment that leaves now: SACK blocks take their share.
 /// covers: 6691-2, 2525-18
-fn mss_now(c: &Connection) -> u32 {
+pub(super) fn mss_now(c: &Connection) -> u32 {
     let blocks = recv::half::blocks_to_send(c, None);
     let octets = if blocks.is_empty() {
         0
