@@ -6,8 +6,10 @@
 //! codes: 0 fine, 1 something failed, 2 the command line is wrong.
 
 mod loss;
+mod matrix;
 mod parallel;
 mod report;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -26,11 +28,14 @@ struct Cli {
 enum Work {
     /// Goodput of one connection over a lossy link of 100 Mbit/s and 40 ms, in virtual time
     Loss(loss::LossArgs),
+    /// What the engine must reach under named conditions, in virtual time
+    Matrix(matrix::MatrixArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().work {
         Work::Loss(args) => loss::run(&args, &mut report::stdout()),
+        Work::Matrix(args) => matrix::run(&args, &mut report::stdout()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

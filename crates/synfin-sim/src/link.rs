@@ -44,6 +44,7 @@ pub struct LinkConfig {
     pub(crate) loss: Loss,
     pub(crate) reorder: f64,
     pub(crate) reorder_by: Duration,
+    pub(crate) reorder_spread: bool,
     pub(crate) duplicate: f64,
     pub(crate) corrupt: f64,
     pub(crate) mtu: u32,
@@ -61,6 +62,7 @@ impl Default for LinkConfig {
             loss: Loss::Uniform(0.0),
             reorder: 0.0,
             reorder_by: Duration::from_millis(1),
+            reorder_spread: false,
             duplicate: 0.0,
             corrupt: 0.0,
             mtu: 1500,
@@ -116,6 +118,15 @@ impl LinkConfig {
     pub fn reorder(mut self, p: f64, by: Duration) -> Self {
         self.reorder = p;
         self.reorder_by = by;
+        self.reorder_spread = false;
+        self
+    }
+
+    /// With probability `p`, from 0 to 1, a packet comes later by up to `within`, drawn for each.
+    pub fn reorder_within(mut self, p: f64, within: Duration) -> Self {
+        self.reorder = p;
+        self.reorder_by = within;
+        self.reorder_spread = true;
         self
     }
 
@@ -237,7 +248,7 @@ impl Way {
         let jitter = self.random.below(config.jitter.as_nanos() as u64 + 1);
         let mut at = left + config.delay + Duration::from_nanos(jitter);
         if self.random.chance(config.reorder) {
-            at = at + config.reorder_by;
+            at = at + self.late_by(config);
         } else {
             at = self.last_arrival.map_or(at, |last| last.max(at));
             self.last_arrival = Some(at);
@@ -252,6 +263,16 @@ impl Way {
             again,
             flip,
             congested,
+        }
+    }
+
+    /// How much later a packet comes that others overtake.
+    fn late_by(&mut self, config: &LinkConfig) -> Duration {
+        match config.reorder_spread {
+            true => {
+                Duration::from_nanos(self.random.below(config.reorder_by.as_nanos() as u64 + 1))
+            }
+            false => config.reorder_by,
         }
     }
 
@@ -346,6 +367,21 @@ mod tests {
                 Verdict::Lost(why) => panic!("lost: {why}"),
             }
         }
+    }
+
+    #[test]
+    fn late_packets_spread_as_far_as_they_may() {
+        let config = LinkConfig::new().reorder_within(1.0, ms(8));
+        let mut way = way();
+        let late: Vec<Duration> = (0..1000)
+            .map(|_| match way.offer(&config, Instant::START, 100) {
+                Verdict::Arrives { at, .. } => at.saturating_duration_since(Instant::START),
+                Verdict::Lost(why) => panic!("lost: {why}"),
+            })
+            .collect();
+        assert!(late.iter().all(|late| *late <= ms(8)));
+        let mean = late.iter().sum::<Duration>() / 1000;
+        assert!((ms(3)..ms(5)).contains(&mean), "{mean:?}");
     }
 
     #[test]
