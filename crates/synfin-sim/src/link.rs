@@ -40,6 +40,7 @@ pub struct LinkConfig {
     pub(crate) delay: Duration,
     pub(crate) jitter: Duration,
     pub(crate) queue: usize,
+    pub(crate) policer: Option<(u64, usize)>,
     pub(crate) mark_above: Option<usize>,
     pub(crate) loss: Loss,
     pub(crate) reorder: f64,
@@ -58,6 +59,7 @@ impl Default for LinkConfig {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             queue: 1 << 20,
+            policer: None,
             mark_above: None,
             loss: Loss::Uniform(0.0),
             reorder: 0.0,
@@ -98,6 +100,13 @@ impl LinkConfig {
     /// Octets that may wait before the link; what comes beyond is lost. 1 MiB by default.
     pub fn queue(mut self, octets: usize) -> Self {
         self.queue = octets;
+        self
+    }
+
+    /// A policer before the queue: what exceeds `bits_per_second` is lost at once, but for bursts
+    /// of up to `burst` octets (a token bucket, full at the start).
+    pub fn police(mut self, bits_per_second: u64, burst: usize) -> Self {
+        self.policer = Some((bits_per_second, burst));
         self
     }
 
@@ -164,7 +173,7 @@ impl LinkConfig {
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// It is lost, and why: `MTU`, `queue` or `chance`.
+    /// It is lost, and why: `MTU`, `policer`, `queue` or `chance`.
     Lost(&'static str),
     /// It reaches the other end.
     Arrives {
@@ -192,6 +201,8 @@ pub struct LinkCounts {
     pub queue: u64,
     /// Lost because they were longer than the MTU.
     pub mtu: u64,
+    /// Lost to a policer.
+    pub policer: u64,
 }
 
 impl LinkCounts {
@@ -201,13 +212,14 @@ impl LinkCounts {
             Verdict::Arrives { .. } => self.carried += 1,
             Verdict::Lost("chance") => self.chance += 1,
             Verdict::Lost("queue") => self.queue += 1,
+            Verdict::Lost("policer") => self.policer += 1,
             Verdict::Lost(_) => self.mtu += 1,
         }
     }
 
     /// Packets that were lost.
     pub fn lost(&self) -> u64 {
-        self.chance + self.queue + self.mtu
+        self.chance + self.queue + self.mtu + self.policer
     }
 }
 
@@ -217,7 +229,9 @@ impl LinkCounts {
 pub struct Way {
     random: Random,
     /// The link is sending until then.
-    busy_until: Option<Instant>,
+    pub(crate) busy_until: Option<Instant>,
+    /// The policer's bucket: when it was last looked at, and octets in it then, in octets * 8e9.
+    bucket: Option<(Instant, u128)>,
     /// No packet that keeps its order arrives before this one.
     last_arrival: Option<Instant>,
     in_burst: bool,
@@ -229,6 +243,7 @@ impl Way {
         Self {
             random,
             busy_until: None,
+            bucket: None,
             last_arrival: None,
             in_burst: false,
         }
@@ -238,6 +253,9 @@ impl Way {
     pub fn offer(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Verdict {
         if len > config.limit() as usize {
             return Verdict::Lost("MTU");
+        }
+        if !self.conforms(config, now, len) {
+            return Verdict::Lost("policer");
         }
         let Some((left, congested)) = self.leave(config, now, len) else {
             return Verdict::Lost("queue");
@@ -264,6 +282,25 @@ impl Way {
             flip,
             congested,
         }
+    }
+
+    /// Whether the policer lets a packet pass.
+    fn conforms(&mut self, config: &LinkConfig, now: Instant, len: usize) -> bool {
+        /// Nanoseconds in a second times bits in an octet: no remainder is lost.
+        const SCALE: u128 = 8_000_000_000;
+        let Some((rate, burst)) = config.policer else {
+            return true;
+        };
+        let full = burst as u128 * SCALE;
+        let held = self.bucket.map_or(full, |(at, held)| {
+            let nanos = now.saturating_duration_since(at).as_nanos();
+            full.min(held + nanos * u128::from(rate))
+        });
+        let price = len as u128 * SCALE;
+        let conforms = held >= price;
+        let rest = if conforms { held - price } else { held };
+        self.bucket = Some((now, rest));
+        conforms
     }
 
     /// How much later a packet comes that others overtake.
@@ -367,6 +404,24 @@ mod tests {
                 Verdict::Lost(why) => panic!("lost: {why}"),
             }
         }
+    }
+
+    #[test]
+    fn a_policer_passes_its_burst_and_then_its_rate() {
+        let config = LinkConfig::new().police(8_000_000, 3000);
+        let (mut way, mut counts) = (way(), LinkCounts::default());
+        for _ in 0..5 {
+            counts.count(&way.offer(&config, Instant::START, 1000));
+        }
+        assert_eq!((counts.carried, counts.policer), (3, 2));
+        // 1000 octets a millisecond.
+        for at in 1..=20 {
+            counts.count(&way.offer(&config, Instant::START + ms(at) / 2, 1000));
+        }
+        assert_eq!(
+            (counts.carried, counts.policer, counts.lost()),
+            (13, 12, 12)
+        );
     }
 
     #[test]
