@@ -53,6 +53,12 @@ impl Ranges {
         }
     }
 
+    /// All, the farthest first.
+    pub(super) fn farthest_first(&self) -> impl Iterator<Item = SackBlock> + '_ {
+        let ranges = self.ranges.iter().rev();
+        ranges.filter_map(|(left, right)| SackBlock::new(*left, *right))
+    }
+
     /// The range that contains `seq`.
     pub(super) fn around(&self, seq: SeqNum) -> Option<SackBlock> {
         let at = self

@@ -31,7 +31,7 @@ pub(crate) struct Reassembly {
     pieces: VecDeque<Piece>,
     ranges: Ranges,
     fin: Option<SeqNum>,
-    /// Where the latest segments were put, newest first: the order of SACK blocks.
+    /// A place in each of the ranges that grew last, newest first: the order of SACK blocks.
     recent: Vec<SeqNum>,
     bytes: usize,
     /// Octets of the chunks.
@@ -49,7 +49,7 @@ pub(crate) struct Inserted {
     pub(crate) refused: bool,
 }
 
-/// How many arrivals are remembered for the order of SACK blocks.
+/// How many ranges are remembered for the order of SACK blocks.
 const RECENT: usize = 8;
 
 /// A text is copied to a smaller chunk if it fills less than a quarter of its own.
@@ -65,7 +65,6 @@ impl Reassembly {
         pool: &mut Pool,
     ) -> Inserted {
         debug_assert!(seq.at_or_after(rcv_nxt), "old text is not kept here");
-        self.note_recent(seq);
         let end = seq + chunk.len() as u32;
         let mut inserted = Inserted::default();
         let mut from = seq;
@@ -88,6 +87,7 @@ impl Reassembly {
             at += 1;
         }
         self.keep(seq, chunk, &new, pool, &mut inserted);
+        self.note_recent(seq);
         inserted
     }
 
@@ -131,7 +131,15 @@ impl Reassembly {
         self.pieces.insert(at, Piece { seq, chunk });
     }
 
+    /// One place for each range: a long run of segments in one must not push the others out.
+    /// covers: 2018-5
     fn note_recent(&mut self, seq: SeqNum) {
+        let Some(range) = self.ranges.around(seq) else {
+            return;
+        };
+        let ranges = &self.ranges;
+        self.recent
+            .retain(|known| ranges.around(*known).is_some_and(|other| other != range));
         self.recent.truncate(RECENT - 1);
         self.recent.insert(0, seq);
     }
@@ -180,17 +188,18 @@ impl Reassembly {
         Some(piece)
     }
 
-    /// Up to `max` blocks: the one with the newest segment first, then those reported before.
-    /// covers: 2018-4, 2018-5, 2018-6
+    /// Up to `max` blocks: the one with the newest segment first, then those reported before, then
+    /// any others. covers: 2018-4, 2018-5, 2018-6
     pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        for seq in &self.recent {
+        let recent = self
+            .recent
+            .iter()
+            .filter_map(|seq| self.ranges.around(*seq));
+        for block in recent.chain(self.ranges.farthest_first()) {
             if blocks.len() >= max {
                 break;
             }
-            let Some(block) = self.ranges.around(*seq) else {
-                continue;
-            };
             if !blocks.iter().any(|known| known == block) {
                 blocks.push(block);
             }
@@ -322,6 +331,18 @@ mod tests {
         assert_eq!(blocks(&r, 2), [(100, 120), (200, 210)]);
     }
 
+    /// covers: 2018-5, 2018-6
+    #[test]
+    fn a_long_run_after_a_gap_does_not_hide_the_ranges_before_it() {
+        let (mut r, mut pool) = (Reassembly::default(), Pool::new(1 << 20));
+        insert(&mut r, &mut pool, 100, &[1; 10]);
+        insert(&mut r, &mut pool, 200, &[1; 10]);
+        for at in (300..500).step_by(10) {
+            insert(&mut r, &mut pool, at, &[1; 10]);
+        }
+        assert_eq!(blocks(&r, 3), [(300, 500), (200, 210), (100, 110)]);
+    }
+
     /// covers: AB-40, 2883-2, ATT-16
     #[test]
     fn the_first_copy_wins_and_the_overlap_is_reported() {
@@ -405,6 +426,7 @@ mod tests {
                 let first = r.sack_blocks(1).as_slice()[0];
                 prop_assert!(first.left.at_or_before(nxt + at));
                 prop_assert!(first.right.at_or_after(nxt + at + len as u32));
+                prop_assert_eq!(r.sack_blocks(3).len(), r.ranges.len().min(3));
             }
             prop_assert_eq!(r.bytes(), model.iter().flatten().count());
             // The octets that stand first arrive, and with them whatever they reach.
