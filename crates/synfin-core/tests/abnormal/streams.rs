@@ -2,6 +2,7 @@
 
 use synfin_core::{CloseReason, RecvOutcome, Shutdown, SoftError, State};
 
+use crate::support::wire::Emitted;
 use crate::support::{Peer, Setup, Stage, s};
 
 /// Every segment of the peer comes twice.
@@ -36,6 +37,34 @@ fn everything_twice() {
             peer.expect("{. seq=2002 ack=2}", "");
             peer.is(State::Closed);
         }
+    }
+}
+
+/// Many gaps in segments that arrive together: each acknowledgement reports another range first, so
+/// that the sender hears of every one. covers: 2018-4, 2018-6
+#[test]
+fn gaps_of_one_batch_are_reported_one_by_one() {
+    for timestamps in [false, true] {
+        let mut peer = Peer::open(Setup {
+            sack: true,
+            timestamps,
+            ..Setup::default()
+        });
+        let lefts: Vec<i64> = (1..=20).map(|n| n * 200).collect();
+        let segments: Vec<String> = lefts
+            .iter()
+            .map(|left| format!("{{. seq={left} ack=1 len=100}}"))
+            .collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        peer.batch(&segments);
+        let sent = peer.drain();
+        let first = |ack: &Emitted| ack.options.sack.iter().next().map(|block| block.left);
+        let reported: Vec<_> = sent.iter().map(first).collect();
+        let expected: Vec<_> = lefts
+            .iter()
+            .map(|left| Some(peer.peer_seq(*left)))
+            .collect();
+        assert_eq!(reported, expected);
     }
 }
 

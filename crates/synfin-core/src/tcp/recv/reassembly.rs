@@ -33,6 +33,10 @@ pub(crate) struct Reassembly {
     fin: Option<SeqNum>,
     /// A place in each of the ranges that grew last, newest first: the order of SACK blocks.
     recent: Vec<SeqNum>,
+    /// How many of these, from the newest on, no acknowledgement has reported first.
+    unreported: usize,
+    /// Which of these the next acknowledgement reports first.
+    first: usize,
     bytes: usize,
     /// Octets of the chunks.
     cost: usize,
@@ -50,7 +54,7 @@ pub(crate) struct Inserted {
 }
 
 /// How many ranges are remembered for the order of SACK blocks.
-const RECENT: usize = 8;
+const RECENT: usize = 32;
 
 /// A text is copied to a smaller chunk if it fills less than a quarter of its own.
 const WASTE: usize = 4;
@@ -137,11 +141,21 @@ impl Reassembly {
         let Some(range) = self.ranges.around(seq) else {
             return;
         };
-        let ranges = &self.ranges;
-        self.recent
-            .retain(|known| ranges.around(*known).is_some_and(|other| other != range));
+        let outside = |known: &SeqNum| known.before(range.left) || known.at_or_after(range.right);
+        let newest = &self.recent[..self.unreported];
+        self.unreported = newest.iter().filter(|known| outside(known)).count() + 1;
+        self.recent.retain(outside);
         self.recent.truncate(RECENT - 1);
         self.recent.insert(0, seq);
+        self.unreported = self.unreported.min(self.recent.len());
+    }
+
+    /// An acknowledgement is about to leave, and `more` after it for segments that came later. When
+    /// segments arrive together in several ranges, each range is once the first that is reported,
+    /// or the sender would not hear of it. covers: 2018-4
+    pub(crate) fn begin_report(&mut self, more: usize) {
+        self.first = more.min(self.unreported.saturating_sub(1));
+        self.unreported = self.first;
     }
 
     /// A FIN above the gap stands at `seq`.
@@ -184,6 +198,7 @@ impl Reassembly {
             self.pieces = VecDeque::new();
             self.ranges = Ranges::default();
             self.recent = Vec::new();
+            (self.unreported, self.first) = (0, 0);
         }
         Some(piece)
     }
@@ -191,10 +206,15 @@ impl Reassembly {
     /// Up to `max` blocks: the one with the newest segment first, then those reported before, then
     /// any others. covers: 2018-4, 2018-5, 2018-6
     pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
+        self.blocks_from(self.first, max)
+    }
+
+    fn blocks_from(&self, first: usize, max: usize) -> SackBlocks {
         let mut blocks = SackBlocks::default();
         let recent = self
             .recent
             .iter()
+            .skip(first)
             .filter_map(|seq| self.ranges.around(*seq));
         for block in recent.chain(self.ranges.farthest_first()) {
             if blocks.len() >= max {
@@ -210,7 +230,7 @@ impl Reassembly {
     /// Drops the piece that is farthest from `RCV.NXT`, but for the range of the newest segment:
     /// the block that is reported first must stay true. covers: 2018-10
     pub(crate) fn prune_farthest(&mut self, pool: &mut Pool) -> bool {
-        let newest = self.sack_blocks(1).iter().next();
+        let newest = self.blocks_from(0, 1).iter().next();
         let of_newest = |piece: &Piece| {
             newest.is_some_and(|b| piece.seq.at_or_after(b.left) && piece.seq.before(b.right))
         };

@@ -461,6 +461,8 @@ fn acknowledgement(c: &mut Connection) -> Option<Emission> {
         if active.recv.dup_acks_owed > 0 {
             active.recv.dup_acks_owed -= 1;
             dsack = active.recv.take_dsack();
+            let more = usize::from(active.recv.dup_acks_owed);
+            active.recv.out_of_order.begin_report(more);
             if !matches!(reason, AckReason::OutOfOrder | AckReason::Duplicate) {
                 reason = AckReason::OutOfOrder;
             }
