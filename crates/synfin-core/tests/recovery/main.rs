@@ -7,6 +7,7 @@ mod support;
 mod counting;
 mod newreno;
 mod nonsense;
+mod pacing;
 mod path;
 mod prr;
 mod rack;

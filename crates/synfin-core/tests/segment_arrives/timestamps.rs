@@ -91,7 +91,10 @@ fn timestamps_that_were_not_negotiated_mean_nothing() {
 #[test]
 fn old_text_with_an_old_timestamp_is_reported_as_a_duplicate() {
     for setup in setups() {
-        let setup = Setup { sack: true, ..setup };
+        let setup = Setup {
+            sack: true,
+            ..setup
+        };
         let mut peer = Peer::reach(setup, Stage::Established);
         let mut reported = |segment: &str| {
             peer.batch(&[segment]);
