@@ -74,6 +74,7 @@ mod tests {
         assert!(refused("loss --seeds 5-2"));
         assert!(refused("loss --seconds 0"));
         assert!(refused("loss --jobs 0"));
+        assert!(refused("matrix --jobs 0"));
         assert!(!refused(
             "loss --stack all --loss 0,0.03 --cc bbr,bbr3 --seeds 2-5 --json"
         ));

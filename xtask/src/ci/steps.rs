@@ -47,6 +47,11 @@ pub(crate) fn all(long: bool) -> Vec<Step> {
             "2,000 random networks, each run twice",
             determinism,
         ));
+        steps.push(step(
+            "matrix",
+            "what synfin must reach under named conditions",
+            matrix,
+        ));
         if has_nightly() {
             steps.push(step(
                 "address",
@@ -150,6 +155,12 @@ fn determinism(_: &Workspace) -> Result<Count> {
         .env(RUNS, "2000")
         .env("SYNFIN_CHECK_DETERMINISM", "1");
     run(command)
+}
+
+/// All rows, with those that take too long for the ordinary tests.
+fn matrix(_: &Workspace) -> Result<Count> {
+    let words = ["run", "--release", "-p", "synfin-bench", "--", "matrix"];
+    run(cargo(&words))
 }
 
 fn address(workspace: &Workspace) -> Result<Count> {

@@ -44,7 +44,11 @@ impl Figure {
 /// All numbers of a run; the first is the one that the row is about.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
-pub(super) struct Figures(pub(super) Vec<Figure>);
+pub(super) struct Figures {
+    pub(super) list: Vec<Figure>,
+    /// Why something misses, where that is known.
+    pub(super) known: Option<&'static str>,
+}
 
 impl Figures {
     pub(super) fn new() -> Self {
@@ -66,8 +70,14 @@ impl Figures {
         self.with(name, value, None)
     }
 
+    /// Something misses what is wanted, for a reason that is known.
+    pub(super) fn known(mut self, why: &'static str) -> Self {
+        self.known = Some(why);
+        self
+    }
+
     fn with(mut self, name: &'static str, value: f64, wanted: Option<Wanted>) -> Self {
-        self.0.push(Figure {
+        self.list.push(Figure {
             name,
             value,
             wanted,
@@ -77,7 +87,7 @@ impl Figures {
 
     /// Nothing misses what is wanted of it.
     pub(super) fn are_met(&self) -> bool {
-        self.0.iter().all(Figure::is_met)
+        self.list.iter().all(Figure::is_met)
     }
 }
 

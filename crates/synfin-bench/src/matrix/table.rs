@@ -43,7 +43,8 @@ impl Table {
             false => (format!("`{}`", case.row.name), case.row.about),
         };
         self.last = case.row.name;
-        let words: Vec<String> = figures.0.iter().map(in_words).collect();
+        let mut words: Vec<String> = figures.list.iter().map(in_words).collect();
+        words.extend(figures.known.map(|why| format!("known: {why}")));
         writeln!(
             out,
             "| {name} | {about} | `{}` | {} |",
@@ -86,7 +87,7 @@ fn short(value: f64) -> String {
 }
 
 fn of(case: &Case, figures: &Figures) -> report::Row {
-    let first = figures.0.first().expect("a row measures something");
+    let first = figures.list.first().expect("a row measures something");
     let param = [
         ("row", Value::from(case.row.name)),
         ("cc", case.cc.into()),
@@ -94,9 +95,12 @@ fn of(case: &Case, figures: &Figures) -> report::Row {
     ];
     let mut extra = Map::new();
     extra.insert("met".to_owned(), figures.are_met().into());
+    if let Some(why) = figures.known {
+        extra.insert("known".to_owned(), why.into());
+    }
     let wanted = first.wanted.map(|wanted| wanted.to_string());
     extra.insert("wanted".to_owned(), wanted.into());
-    for figure in &figures.0[1..] {
+    for figure in &figures.list[1..] {
         extra.insert(
             figure.name.to_owned(),
             report::rounded(figure.value, 5).into(),
