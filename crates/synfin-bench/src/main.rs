@@ -6,8 +6,10 @@
 //! codes: 0 fine, 1 something failed, 2 the command line is wrong.
 
 mod loss;
+mod matrix;
 mod parallel;
 mod report;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ enum Work {
     /// The same between network namespaces of a kernel, in real time; needs root
     #[cfg(target_os = "linux")]
     LossReal(loss::RealArgs),
+    /// What the engine must reach under named conditions, in virtual time
+    Matrix(matrix::MatrixArgs),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         Work::Loss(args) => loss::run(&args, &mut report::stdout()),
         #[cfg(target_os = "linux")]
         Work::LossReal(args) => loss::run_real(&args, &mut report::stdout()),
+        Work::Matrix(args) => matrix::run(&args, &mut report::stdout()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,6 +87,7 @@ mod tests {
                 "loss-real --stack synfin,linux --receiver synfin,linux --cc bbr --at-least 0.9"
             ));
         }
+        assert!(refused("matrix --jobs 0"));
         assert!(!refused(
             "loss --stack all --loss 0,0.03 --cc bbr,bbr3 --seeds 2-5 --json"
         ));

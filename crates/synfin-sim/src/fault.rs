@@ -1,11 +1,12 @@
 //! Faults that hit a certain segment: "drop the second SYN,ACK of server".
 
 use std::fmt;
+use std::iter::Peekable;
 use std::str::FromStr;
 use std::time::Duration;
 
-use synfin_core::Flags;
 use synfin_core::wire::{Ipv4Header, Ipv6Header, extension, protocol, tcp};
+use synfin_core::{Flags, SeqNum};
 
 /// What a segment is. The first kind that fits counts, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +30,13 @@ pub enum SegmentKind {
 pub enum Which {
     /// The nth, counted from 1, retransmissions included.
     Nth(u32),
+    /// The nth, and what begins at the same sequence number later: so many in all.
+    Copies {
+        /// Counted from 1, retransmissions included.
+        nth: u32,
+        /// How many are hit, the first one included.
+        times: u32,
+    },
     /// All.
     Every,
 }
@@ -59,8 +67,9 @@ pub enum Treatment {
 /// A fault that hits certain segments. As text:
 ///
 /// `drop|delay|duplicate|corrupt|mark|unmark|strip the first|second|3rd|...|every
-/// RST|SYN|SYN,ACK|FIN|data|ACK [of HOST] [by N ms|s]`
+/// RST|SYN|SYN,ACK|FIN|data|ACK [of HOST] [by N ms|s] [twice|N times]`
 ///
+/// `twice` hits the next copy, too: what begins at the same sequence number.
 /// `mark` writes CE, `unmark` clears the ECN field, `strip` clears the ECN flags. Windows have no
 /// words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,15 +101,26 @@ impl std::error::Error for FaultError {}
 pub(crate) struct ActiveFault {
     fault: SegmentFault,
     seen: u32,
+    /// Where the nth began, and how many copies of it were hit.
+    hit: Option<(SeqNum, u32)>,
 }
 
 impl ActiveFault {
     pub(crate) fn new(fault: SegmentFault) -> Self {
-        Self { fault, seen: 0 }
+        Self {
+            fault,
+            seen: 0,
+            hit: None,
+        }
     }
 
-    /// What happens to a segment of this kind from this host.
-    pub(crate) fn strikes(&mut self, host: &str, kind: SegmentKind) -> Option<Treatment> {
+    /// What happens to a segment of this kind from this host that begins at `seq`.
+    pub(crate) fn strikes(
+        &mut self,
+        host: &str,
+        kind: SegmentKind,
+        seq: SeqNum,
+    ) -> Option<Treatment> {
         let fault = &self.fault;
         let other_host = fault.host.as_deref().is_some_and(|name| name != host);
         if kind != fault.kind || other_host {
@@ -109,16 +129,28 @@ impl ActiveFault {
         self.seen += 1;
         let hit = match fault.which {
             Which::Nth(n) => self.seen == n,
+            Which::Copies { nth, times } => self.is_copy(seq, nth, times),
             Which::Every => true,
         };
-        hit.then_some(fault.treatment)
+        hit.then_some(self.fault.treatment)
+    }
+
+    fn is_copy(&mut self, seq: SeqNum, nth: u32, times: u32) -> bool {
+        let (begins, hit) = match self.hit {
+            Some(known) => known,
+            None if self.seen == nth => (seq, 0),
+            None => return false,
+        };
+        let hits = seq == begins && hit < times;
+        self.hit = Some((begins, hit + u32::from(hits)));
+        hits
     }
 }
 
-/// The kind of the TCP segment in a packet, if there is one.
-pub(crate) fn kind_of(packet: &[u8]) -> Option<SegmentKind> {
+/// The kind of the TCP segment in a packet, if there is one, and its sequence number.
+pub(crate) fn kind_of(packet: &[u8]) -> Option<(SegmentKind, SeqNum)> {
     let segment = tcp::Segment::parse(payload(packet)?).ok()?;
-    Some(if segment.has(Flags::RST) {
+    let kind = if segment.has(Flags::RST) {
         SegmentKind::Rst
     } else if segment.syn() {
         match segment.has_ack() {
@@ -131,7 +163,8 @@ pub(crate) fn kind_of(packet: &[u8]) -> Option<SegmentKind> {
         SegmentKind::Data
     } else {
         SegmentKind::Ack
-    })
+    };
+    Some((kind, segment.header().seq))
 }
 
 /// What a packet carries, if it is TCP.
@@ -179,6 +212,7 @@ impl FromStr for SegmentFault {
             let amount = words.next().and_then(|number| number.parse::<u64>().ok());
             span(amount?, words.next()?)
         });
+        let which = copies(which, &mut words).ok_or_else(|| wrong("twice or N times of one"))?;
         let treatment = match (verb, by) {
             ("drop" | "lose", None) => Treatment::Drop,
             ("duplicate", None) => Treatment::Duplicate,
@@ -203,6 +237,20 @@ impl FromStr for SegmentFault {
             kind,
             host,
         })
+    }
+}
+
+/// What `twice` or `N times` makes of it.
+fn copies<'a>(which: Which, words: &mut Peekable<impl Iterator<Item = &'a str>>) -> Option<Which> {
+    let is_count = |word: &&str| *word == "twice" || word.parse::<u32>().is_ok();
+    let times = match words.next_if(is_count) {
+        None => return Some(which),
+        Some("twice") => 2,
+        Some(count) => words.next_if_eq(&"times").and(count.parse().ok())?,
+    };
+    match which {
+        Which::Nth(nth) => Some(Which::Copies { nth, times }),
+        _ => None,
     }
 }
 
@@ -263,6 +311,10 @@ mod tests {
             let fault: SegmentFault = format!("{verb} every data").parse().expect("sound");
             assert_eq!(fault.treatment, treatment);
         }
+        let fault: SegmentFault = "drop the third data of a twice".parse().expect("sound");
+        assert_eq!(fault.which, Which::Copies { nth: 3, times: 2 });
+        let fault: SegmentFault = "drop the third data 4 times".parse().expect("sound");
+        assert_eq!(fault.which, Which::Copies { nth: 3, times: 4 });
         let fault: SegmentFault = "duplicate 12th ACK".parse().expect("sound");
         assert_eq!((fault.which, fault.host), (Which::Nth(12), None));
     }
@@ -279,6 +331,8 @@ mod tests {
             "delay the first SYN",
             "delay the first SYN by 5 years",
             "drop the first SYN of server now",
+            "drop every data twice",
+            "drop the first data 3",
         ] {
             let error = wrong.parse::<SegmentFault>().expect_err(wrong);
             assert!(error.to_string().contains("as in"), "{error}");
@@ -289,11 +343,24 @@ mod tests {
     fn only_the_nth_is_hit() {
         let fault = "drop the second FIN of a".parse().expect("sound");
         let mut active = ActiveFault::new(fault);
-        let mut hits = |host, kind| active.strikes(host, kind).is_some();
+        let seq = SeqNum::new(1);
+        let mut hits = |host, kind| active.strikes(host, kind, seq).is_some();
         assert!(!hits("a", SegmentKind::Fin));
         assert!(!hits("b", SegmentKind::Fin));
         assert!(!hits("a", SegmentKind::Ack));
         assert!(hits("a", SegmentKind::Fin));
         assert!(!hits("a", SegmentKind::Fin));
+    }
+
+    #[test]
+    fn copies_of_the_nth_are_hit_so_many_times() {
+        let fault = "drop the second data twice".parse().expect("sound");
+        let mut active = ActiveFault::new(fault);
+        let mut hits = |seq| {
+            let struck = active.strikes("a", SegmentKind::Data, SeqNum::new(seq));
+            struck.is_some()
+        };
+        let struck: Vec<bool> = [10, 20, 30, 20, 10, 20].map(&mut hits).to_vec();
+        assert_eq!(struck, [false, true, false, true, false, false]);
     }
 }

@@ -1,6 +1,7 @@
 //! Hosts: a stack with its application, or a port for a stack that lives elsewhere.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use synfin_core::{
     Device, DeviceId, Event, Instant, Memory, Profile, Stack, StackConfig, receive, transmit,
@@ -23,6 +24,7 @@ pub struct HostConfig {
     pub(crate) stack: StackConfig,
     pub(crate) memory: usize,
     pub(crate) batch: usize,
+    pub(crate) tick: Duration,
 }
 
 impl HostConfig {
@@ -34,6 +36,7 @@ impl HostConfig {
             stack: StackConfig::default(),
             memory: 1 << 30,
             batch: usize::MAX,
+            tick: Duration::from_nanos(1),
         }
     }
 
@@ -70,6 +73,25 @@ impl HostConfig {
     pub fn memory(mut self, octets: usize) -> Self {
         self.memory = octets;
         self
+    }
+
+    /// The clock of the host moves in steps of so much, above 0: its stack and its application are
+    /// told the last step, and timers fire at the next. 1 ns by default.
+    pub fn tick(mut self, step: Duration) -> Self {
+        self.tick = step.max(Duration::from_nanos(1));
+        self
+    }
+
+    /// What the host's clock shows at an instant.
+    pub(crate) fn reads(&self, now: Instant) -> Instant {
+        let step = self.tick.as_nanos() as u64;
+        Instant::from_nanos(now.as_nanos() / step * step)
+    }
+
+    /// When the host's clock shows at least an instant.
+    pub(crate) fn reaches(&self, at: Instant) -> Instant {
+        let step = self.tick.as_nanos() as u64;
+        Instant::from_nanos(at.as_nanos().div_ceil(step).saturating_mul(step))
     }
 
     /// How many packets the stack gets at a time at most; any number by default.

@@ -40,10 +40,12 @@ pub struct LinkConfig {
     pub(crate) delay: Duration,
     pub(crate) jitter: Duration,
     pub(crate) queue: usize,
+    pub(crate) policer: Option<(u64, usize)>,
     pub(crate) mark_above: Option<usize>,
     pub(crate) loss: Loss,
     pub(crate) reorder: f64,
     pub(crate) reorder_by: Duration,
+    pub(crate) reorder_spread: bool,
     pub(crate) duplicate: f64,
     pub(crate) corrupt: f64,
     pub(crate) mtu: u32,
@@ -59,10 +61,12 @@ impl Default for LinkConfig {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             queue: 1 << 20,
+            policer: None,
             mark_above: None,
             loss: Loss::Uniform(0.0),
             reorder: 0.0,
             reorder_by: Duration::from_millis(1),
+            reorder_spread: false,
             duplicate: 0.0,
             corrupt: 0.0,
             mtu: 1500,
@@ -102,6 +106,13 @@ impl LinkConfig {
         self
     }
 
+    /// A policer before the queue: what exceeds `bits_per_second` is lost at once, but for bursts
+    /// of up to `burst` octets (a token bucket, full at the start).
+    pub fn police(mut self, bits_per_second: u64, burst: usize) -> Self {
+        self.policer = Some((bits_per_second, burst));
+        self
+    }
+
     /// A packet that finds more than so many octets waiting is marked CE, if its sender said that
     /// it may be (RFC 3168 section 5); nothing is marked by default.
     pub fn mark_above(mut self, octets: usize) -> Self {
@@ -119,6 +130,15 @@ impl LinkConfig {
     pub fn reorder(mut self, p: f64, by: Duration) -> Self {
         self.reorder = p;
         self.reorder_by = by;
+        self.reorder_spread = false;
+        self
+    }
+
+    /// With probability `p`, from 0 to 1, a packet comes later by up to `within`, drawn for each.
+    pub fn reorder_within(mut self, p: f64, within: Duration) -> Self {
+        self.reorder = p;
+        self.reorder_by = within;
+        self.reorder_spread = true;
         self
     }
 
@@ -166,7 +186,7 @@ impl LinkConfig {
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
-    /// It is lost, and why: `MTU`, `queue` or `chance`.
+    /// It is lost, and why: `MTU`, `policer`, `queue` or `chance`.
     Lost(&'static str),
     /// It reaches the other end.
     Arrives {
@@ -194,6 +214,8 @@ pub struct LinkCounts {
     pub queue: u64,
     /// Lost because they were longer than the MTU.
     pub mtu: u64,
+    /// Lost to a policer.
+    pub policer: u64,
 }
 
 impl LinkCounts {
@@ -203,13 +225,14 @@ impl LinkCounts {
             Verdict::Arrives { .. } => self.carried += 1,
             Verdict::Lost("chance") => self.chance += 1,
             Verdict::Lost("queue") => self.queue += 1,
+            Verdict::Lost("policer") => self.policer += 1,
             Verdict::Lost(_) => self.mtu += 1,
         }
     }
 
     /// Packets that were lost.
     pub fn lost(&self) -> u64 {
-        self.chance + self.queue + self.mtu
+        self.chance + self.queue + self.mtu + self.policer
     }
 }
 
@@ -219,7 +242,9 @@ impl LinkCounts {
 pub struct Way {
     random: Random,
     /// The link is sending until then.
-    busy_until: Option<Instant>,
+    pub(crate) busy_until: Option<Instant>,
+    /// The policer's bucket: when it was last looked at, and octets in it then, in octets * 8e9.
+    bucket: Option<(Instant, u128)>,
     /// No packet that keeps its order arrives before this one.
     last_arrival: Option<Instant>,
     in_burst: bool,
@@ -231,6 +256,7 @@ impl Way {
         Self {
             random,
             busy_until: None,
+            bucket: None,
             last_arrival: None,
             in_burst: false,
         }
@@ -241,6 +267,9 @@ impl Way {
         if len > config.limit() as usize {
             return Verdict::Lost("MTU");
         }
+        if !self.conforms(config, now, len) {
+            return Verdict::Lost("policer");
+        }
         let Some((left, congested)) = self.leave(config, now, len) else {
             return Verdict::Lost("queue");
         };
@@ -250,7 +279,7 @@ impl Way {
         let jitter = self.random.below(config.jitter.as_nanos() as u64 + 1);
         let mut at = left + config.delay + Duration::from_nanos(jitter);
         if self.random.chance(config.reorder) {
-            at = at + config.reorder_by;
+            at = at + self.late_by(config);
         } else {
             at = self.last_arrival.map_or(at, |last| last.max(at));
             self.last_arrival = Some(at);
@@ -265,6 +294,35 @@ impl Way {
             again,
             flip,
             congested,
+        }
+    }
+
+    /// Whether the policer lets a packet pass.
+    fn conforms(&mut self, config: &LinkConfig, now: Instant, len: usize) -> bool {
+        /// Nanoseconds in a second times bits in an octet: no remainder is lost.
+        const SCALE: u128 = 8_000_000_000;
+        let Some((rate, burst)) = config.policer else {
+            return true;
+        };
+        let full = burst as u128 * SCALE;
+        let held = self.bucket.map_or(full, |(at, held)| {
+            let nanos = now.saturating_duration_since(at).as_nanos();
+            full.min(held + nanos * u128::from(rate))
+        });
+        let price = len as u128 * SCALE;
+        let conforms = held >= price;
+        let rest = if conforms { held - price } else { held };
+        self.bucket = Some((now, rest));
+        conforms
+    }
+
+    /// How much later a packet comes that others overtake.
+    fn late_by(&mut self, config: &LinkConfig) -> Duration {
+        match config.reorder_spread {
+            true => {
+                Duration::from_nanos(self.random.below(config.reorder_by.as_nanos() as u64 + 1))
+            }
+            false => config.reorder_by,
         }
     }
 
@@ -359,6 +417,39 @@ mod tests {
                 Verdict::Lost(why) => panic!("lost: {why}"),
             }
         }
+    }
+
+    #[test]
+    fn a_policer_passes_its_burst_and_then_its_rate() {
+        let config = LinkConfig::new().police(8_000_000, 3000);
+        let (mut way, mut counts) = (way(), LinkCounts::default());
+        for _ in 0..5 {
+            counts.count(&way.offer(&config, Instant::START, 1000));
+        }
+        assert_eq!((counts.carried, counts.policer), (3, 2));
+        // 1000 octets a millisecond.
+        for at in 1..=20 {
+            counts.count(&way.offer(&config, Instant::START + ms(at) / 2, 1000));
+        }
+        assert_eq!(
+            (counts.carried, counts.policer, counts.lost()),
+            (13, 12, 12)
+        );
+    }
+
+    #[test]
+    fn late_packets_spread_as_far_as_they_may() {
+        let config = LinkConfig::new().reorder_within(1.0, ms(8));
+        let mut way = way();
+        let late: Vec<Duration> = (0..1000)
+            .map(|_| match way.offer(&config, Instant::START, 100) {
+                Verdict::Arrives { at, .. } => at.saturating_duration_since(Instant::START),
+                Verdict::Lost(why) => panic!("lost: {why}"),
+            })
+            .collect();
+        assert!(late.iter().all(|late| *late <= ms(8)));
+        let mean = late.iter().sum::<Duration>() / 1000;
+        assert!((ms(3)..ms(5)).contains(&mean), "{mean:?}");
     }
 
     #[test]

@@ -82,14 +82,16 @@ impl Pair {
     /// When it does not open within a minute.
     pub fn open(&mut self) -> (ConnId, ConnId) {
         let id = self.connect();
-        let mut accepted = None;
         let (server, listener) = (self.server, self.listener);
-        let opened = self.sim.run_while(Duration::from_secs(60), |sim| {
-            accepted = accepted.or_else(|| sim.stack_mut(server).accept(listener));
-            accepted.is_none()
-        });
+        let established = |sim: &Sim| sim.stack(server).counters().curr_estab;
+        let before = established(&self.sim);
+        // Looked at from outside: a call of the stack at every step would make the next one due.
+        let opened = self
+            .sim
+            .run_while(Duration::from_secs(60), |sim| established(sim) == before);
         assert!(opened, "the connection opens");
-        (id, accepted.expect("it was accepted"))
+        let accepted = self.sim.stack_mut(server).accept(listener);
+        (id, accepted.expect("it waits to be accepted"))
     }
 
     /// The state of the client's connection.

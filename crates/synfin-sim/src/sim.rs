@@ -50,6 +50,8 @@ struct Link {
     /// Hosts, and which attachment of theirs.
     ends: [(usize, usize); 2],
     cut: bool,
+    /// The link in whose queues its packets stand, if not in its own.
+    queue_of: Option<usize>,
 }
 
 /// What is due at some time.
@@ -179,6 +181,7 @@ impl Sim {
             configs,
             ends,
             cut: false,
+            queue_of: None,
         });
         id
     }
@@ -207,9 +210,21 @@ impl Sim {
 
     /// Changes what a link is like from now on, but for its MTU.
     pub fn set_link(&mut self, link: LinkId, config: LinkConfig) {
-        for way in &mut self.links[link.0].configs {
+        self.set_link_ways(link, [config.clone(), config]);
+    }
+
+    /// Lets the packets of `link` stand in the queues of `bottleneck`, with its own in one order:
+    /// the links have one transmitter in each direction. Both should have the same rate and queue
+    /// length; everything else stays each link's own.
+    pub fn share_queue(&mut self, link: LinkId, bottleneck: LinkId) {
+        self.links[link.0].queue_of = Some(bottleneck.0).filter(|of| *of != link.0);
+    }
+
+    /// Changes what a link is like from now on, each direction for itself, but for its MTU.
+    pub fn set_link_ways(&mut self, link: LinkId, configs: [LinkConfig; 2]) {
+        for (way, config) in self.links[link.0].configs.iter_mut().zip(configs) {
             let mtu = way.mtu;
-            *way = config.clone().mtu(mtu);
+            *way = config.mtu(mtu);
         }
     }
 
@@ -259,7 +274,7 @@ impl Sim {
     /// # Panics
     /// As [`stack`](Self::stack).
     pub fn stack_mut(&mut self, host: HostId) -> &mut Stack {
-        let now = self.now;
+        let now = self.hosts[host.0].config.reads(self.now);
         let stack = &mut self.engine_mut(host).stack;
         stack.handle_timeout(now);
         stack

@@ -48,6 +48,11 @@ pub(crate) fn all(long: bool) -> Vec<Step> {
             determinism,
         ));
         steps.push(step(
+            "matrix",
+            "what synfin must reach under named conditions",
+            matrix,
+        ));
+        steps.push(step(
             "loss-real",
             "goodput at loss beside the kernel's, for most of an hour",
             loss_real,
@@ -162,6 +167,12 @@ fn loss_real(_: &Workspace) -> Result<Count> {
     let mut command = cargo(&["run", "--release", "-p", "synfin-bench", "--", "loss-real"]);
     command.args(["--stack", "synfin,linux", "--at-least", "0.9"]);
     run(command)
+}
+
+/// All rows, with those that take too long for the ordinary tests.
+fn matrix(_: &Workspace) -> Result<Count> {
+    let words = ["run", "--release", "-p", "synfin-bench", "--", "matrix"];
+    run(cargo(&words))
 }
 
 fn address(workspace: &Workspace) -> Result<Count> {

@@ -1,20 +1,17 @@
 //! synfin's rows: two hosts of the simulator with the real engine.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use synfin_core::{
-    ConnectOptions, Event, ListenAddr, ListenOptions, RecvOutcome, SendOutcome, StackConfig,
-};
-use synfin_sim::{App, AppContext, Checks, HostConfig, Sim};
+use synfin_core::StackConfig;
+use synfin_sim::{Checks, HostConfig, Sim};
 
 use super::args::Controller;
 use super::case::{Case, Outcome};
+use crate::traffic::{Receiver, Sender, Traffic};
 
 /// Octets of each socket's buffers: more than the link and its queue hold, so that only the
 /// congestion window limits.
 pub(super) const BUFFER: usize = 4 << 20;
-const PORT: u16 = 5001;
 
 /// Whether the engine has such a controller.
 pub(super) fn supports(cc: Controller) -> Result<(), String> {
@@ -44,87 +41,21 @@ pub(super) fn run(case: Case, seed: u64, buffer: usize) -> Outcome {
     let sender = sim.add_host(host("sender", "10.0.0.1/24"));
     let receiver = sim.add_host(host("receiver", "10.0.0.2/24"));
     let link = sim.link_ways(sender, receiver, case.ways());
-    let octets = Rc::new(Cell::new(0));
-    sim.set_app(receiver, Receiver::new(Rc::clone(&octets)));
-    sim.set_app(sender, Sender::new());
+    let traffic = Traffic::endless();
+    sim.set_app(receiver, Receiver::new(Rc::clone(&traffic)));
+    sim.set_app(sender, Sender::new([10, 0, 0, 2], Rc::clone(&traffic)));
     sim.run_for(case.duration());
 
     let (sent, received) = (sim.stack(sender).counters(), sim.stack(receiver).counters());
     let [data, _] = sim.link_counts(link);
     Outcome {
-        octets: octets.get(),
+        octets: traffic.octets.get(),
         retransmissions: sent.retrans_segs,
         // The receiver reports whatever comes twice (RFC 2883), and the link duplicates nothing.
         spurious: received.dsack_old_sent + received.dsack_ofo_sent,
         rtos: Some(sent.timeouts),
         drops_random: data.chance,
         drops_queue: data.queue,
-    }
-}
-
-/// Writes whatever its socket takes.
-struct Sender {
-    block: Vec<u8>,
-}
-
-impl Sender {
-    fn new() -> Self {
-        Self {
-            block: vec![0x5a; 65_536],
-        }
-    }
-}
-
-impl App for Sender {
-    fn start(&mut self, cx: &mut AppContext<'_>) {
-        let remote = ([10, 0, 0, 2], PORT).into();
-        let opened = cx.stack.connect(cx.now, remote, ConnectOptions::default());
-        opened.expect("there is a route and a free port");
-    }
-
-    fn event(&mut self, cx: &mut AppContext<'_>, event: Event) {
-        if let Event::Connected(id) | Event::Writable(id) = event {
-            let mut conn = cx.stack.conn_mut(id).expect("a live handle");
-            while let Ok(SendOutcome::Queued(_)) = conn.send(&[&self.block]) {}
-        }
-    }
-}
-
-/// Reads whatever comes.
-struct Receiver {
-    block: Vec<u8>,
-    octets: Rc<Cell<u64>>,
-}
-
-impl Receiver {
-    fn new(octets: Rc<Cell<u64>>) -> Self {
-        Self {
-            block: vec![0; 65_536],
-            octets,
-        }
-    }
-}
-
-impl App for Receiver {
-    fn start(&mut self, cx: &mut AppContext<'_>) {
-        let listening = cx
-            .stack
-            .listen(ListenAddr::port(PORT), ListenOptions::default());
-        listening.expect("nobody listens there yet");
-    }
-
-    fn event(&mut self, cx: &mut AppContext<'_>, event: Event) {
-        let id = match event {
-            Event::Acceptable(listener) => cx.stack.accept(listener),
-            Event::Readable(id) => Some(id),
-            _ => None,
-        };
-        let Some(mut conn) = id.and_then(|id| cx.stack.conn_mut(id)) else {
-            return;
-        };
-        while let Ok(RecvOutcome::Data(len)) = conn.recv(&mut self.block) {
-            self.octets.set(self.octets.get() + len as u64);
-        }
     }
 }
 

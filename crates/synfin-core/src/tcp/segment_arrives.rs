@@ -7,7 +7,7 @@
 
 use core::ops::ControlFlow;
 
-use synfin_wire::{FourTuple, SackBlock};
+use synfin_wire::{FourTuple, SackBlock, SeqNum};
 
 use crate::config::Profile;
 use crate::counters::DropReason;
@@ -85,7 +85,12 @@ fn timestamp(c: &mut Connection, cx: &mut Context, arrival: &Arrival) -> Check {
     if timestamps::is_old(c, cx, seg) {
         cx.counters.paws_estab += 1;
         cx.drop(c.cold.flow, DropReason::Paws);
-        reset::answer_unacceptable(c, cx, seg.text_len > 0);
+        if is_old_text(c, seg) {
+            // The first copy of it was late, and the second has come before.
+            owe_duplicate(c, cx, seg.seq, seg.seq + seg.text_len);
+        } else {
+            reset::answer_unacceptable(c, cx, seg.text_len > 0);
+        }
         return DONE;
     }
     NEXT
@@ -153,12 +158,8 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
         return;
     }
     let old = seg.end().at_or_before(c.rcv.nxt);
-    if old && seg.text_len > 0 {
-        // covers: 2883-1, 2525-5
-        let block = SackBlock::new(seg.seq, seg.seq + seg.text_len);
-        cx.counters.dsack_old_sent += u64::from(block.is_some() && c.marks.has(Marks::SACK));
-        c.active().recv.owe_dup_ack(block);
-        c.cold.ack_reason = AckReason::Duplicate;
+    if is_old_text(c, &seg) {
+        owe_duplicate(c, cx, seg.seq, seg.seq + seg.text_len);
         cx.drop(c.cold.flow, DropReason::OldDuplicate);
     } else {
         let reason = if old {
@@ -171,6 +172,19 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
     }
 }
 
+/// Nothing but what was received before.
+fn is_old_text(c: &Connection, seg: &Seg) -> bool {
+    seg.text_len > 0 && seg.end().at_or_before(c.rcv.nxt)
+}
+
+/// Text came that was received before. covers: 2883-1, 2525-5
+fn owe_duplicate(c: &mut Connection, cx: &mut Context, left: SeqNum, right: SeqNum) {
+    let block = SackBlock::new(left, right);
+    cx.counters.dsack_old_sent += u64::from(block.is_some() && c.marks.has(Marks::SACK));
+    c.active().recv.owe_dup_ack(block);
+    c.cold.ack_reason = AckReason::Duplicate;
+}
+
 /// Cuts what was received before, and what is beyond the window. covers: EV-4, 2883-2
 fn trim(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) {
     let nxt = c.rcv.nxt;
@@ -178,9 +192,7 @@ fn trim(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) {
     if seq.before(nxt) {
         let old = seq.distance_to(nxt);
         if arrival.seg.text_len > 0 && !arrival.seg.syn() {
-            c.active().recv.owe_dup_ack(SackBlock::new(seq, nxt));
-            c.cold.ack_reason = AckReason::Duplicate;
-            cx.counters.dsack_old_sent += u64::from(c.marks.has(Marks::SACK));
+            owe_duplicate(c, cx, seq, nxt);
         }
         arrival.trim_left(old);
     }

@@ -35,7 +35,7 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
         c.active().deadlines.ecn_hold = None;
     }
     if due(deadlines.pacing) {
-        pacing::on_expiry(c);
+        pacing::on_expiry(c, cx);
     }
     if due(deadlines.persist) && !c.marks.has(Marks::OFF_WIRE) {
         persist::on_expiry(c, cx);

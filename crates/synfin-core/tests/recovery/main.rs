@@ -9,6 +9,7 @@ mod destinations;
 mod limits;
 mod newreno;
 mod nonsense;
+mod pacing;
 mod path;
 mod pauses;
 mod prr;

@@ -3,7 +3,7 @@
 use synfin_core::State;
 
 use crate::classes::run;
-use crate::support::{Setup, Stage};
+use crate::support::{Peer, Setup, Stage};
 
 fn setups() -> [Setup; 2] {
     [false, true].map(|v6| Setup {
@@ -82,5 +82,30 @@ fn timestamps_that_were_not_negotiated_mean_nothing() {
     let row = ("text", "{. seq=N ack=R+5}", State::Established, 5);
     for segment in ["{. seq=R ack=N len=5 ts=-9}", "{. seq=R ack=N len=5 ts=9}"] {
         run(&Setup::default(), Stage::Established, segment, &row);
+    }
+}
+
+/// Text that was received before may come after what was sent later: its first copy was late, not
+/// lost, and the sender is to hear that the second was needless.
+/// covers: 2883-1
+#[test]
+fn old_text_with_an_old_timestamp_is_reported_as_a_duplicate() {
+    for setup in setups() {
+        let setup = Setup {
+            sack: true,
+            ..setup
+        };
+        let mut peer = Peer::reach(setup, Stage::Established);
+        let mut reported = |segment: &str| {
+            peer.batch(&[segment]);
+            let answer = peer.drain().pop().expect("an answer");
+            let blocks = answer.options.sack.iter();
+            let lens: Vec<u32> = blocks.map(|b| b.left.distance_to(b.right)).collect();
+            (answer.ack, lens)
+        };
+        let (ack, blocks) = reported("{. seq=R-5 ack=N len=5 ts=-9}");
+        assert_eq!(blocks, [5]);
+        // What did not come before is only answered (RFC 7323 section 5.3).
+        assert_eq!(reported("{. seq=R ack=N len=5 ts=-9}"), (ack, vec![]));
     }
 }

@@ -79,13 +79,10 @@ impl Sim {
         if treatment == Some(Treatment::Drop) {
             return self.lose(passing, "fault");
         }
-        let link = &mut self.links[passing.link];
-        if link.cut {
+        if self.links[passing.link].cut {
             return self.lose(passing, "cut");
         }
-        let side = passing.side;
-        let verdict = link.ways[side].offer(&link.configs[side], self.now, octets.len());
-        link.counts[side].count(&verdict);
+        let verdict = self.offer(passing, octets.len());
         let (at, mut again, mut flip, congested) = match verdict {
             Verdict::Lost(why) => {
                 if why == "MTU" {
@@ -129,16 +126,34 @@ impl Sim {
         self.schedule.push(arrives, Due::Packet(arrival));
     }
 
+    /// Offers a packet to its link.
+    fn offer(&mut self, passing: &Passing, len: usize) -> Verdict {
+        let side = passing.side;
+        let bottleneck = self.links[passing.link].queue_of;
+        if let Some(of) = bottleneck {
+            let until = self.links[of].ways[side].busy_until;
+            self.links[passing.link].ways[side].busy_until = until;
+        }
+        let link = &mut self.links[passing.link];
+        let verdict = link.ways[side].offer(&link.configs[side], self.now, len);
+        link.counts[side].count(&verdict);
+        if let Some(of) = bottleneck {
+            let until = link.ways[side].busy_until;
+            self.links[of].ways[side].busy_until = until;
+        }
+        verdict
+    }
+
     fn treatment(&mut self, from: usize, octets: &[u8]) -> Option<Treatment> {
         if self.faults.is_empty() {
             return None;
         }
-        let kind = fault::kind_of(octets)?;
+        let (kind, seq) = fault::kind_of(octets)?;
         let name = &self.hosts[from].name;
         let mut treatment = None;
         for fault in &mut self.faults {
             // Each fault counts, also when another one strikes first.
-            treatment = treatment.or(fault.strikes(name, kind));
+            treatment = treatment.or(fault.strikes(name, kind, seq));
         }
         treatment
     }

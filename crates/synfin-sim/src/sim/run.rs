@@ -142,11 +142,13 @@ impl Sim {
         if let Some(engine) = &mut host.engine {
             if host.touched || engine.is_due(now) {
                 host.touched = false;
-                let wants = engine.turn(now, &mut host.attachments);
+                let wants = engine.turn(host.config.reads(now), &mut host.attachments);
+                engine.deadline = engine.deadline.map(|at| host.config.reaches(at));
                 let life = host.life;
                 for (at, token) in wants.wakes {
                     let host = index;
-                    self.schedule.push(at, Due::Wake { host, life, token });
+                    self.schedule
+                        .push(at.max(now), Due::Wake { host, life, token });
                 }
                 self.take_packets(index);
                 self.after_turn(index);

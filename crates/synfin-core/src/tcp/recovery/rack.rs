@@ -24,8 +24,8 @@ const REO_WND_PERSIST: u8 = 16;
 /// What is known of the newest delivered segment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rack {
-    /// `RACK.xmit_ts` and `RACK.end_seq`.
-    newest: Option<(Instant, SeqNum)>,
+    /// `RACK.xmit_ts`, and the number of the transmission in place of `RACK.end_seq`.
+    newest: Option<(Instant, u32)>,
     /// `RACK.rtt`.
     pub(crate) rtt: Duration,
     /// `RACK.min_RTT` as it was when the acknowledgement came.
@@ -72,18 +72,18 @@ impl Rack {
             }
         }
         self.rtt = rtt;
-        let later = self
-            .newest
-            .is_none_or(|(at, seq)| sent_after((segment.sent_at, end), (at, seq)));
-        if later {
-            self.newest = Some((segment.sent_at, end));
+        let sent = (segment.sent_at, segment.transmission);
+        if self.newest.is_none_or(|newest| sent_after(sent, newest)) {
+            self.newest = Some(sent);
         }
     }
 }
 
-/// Whether the first was sent after the second; ties go by sequence.
-fn sent_after(a: (Instant, SeqNum), b: (Instant, SeqNum)) -> bool {
-    a.0 > b.0 || (a.0 == b.0 && a.1.after(b.1))
+/// Whether the first was sent after the second. In one instant their order counts, for which RFC
+/// 8985 takes the sequence number: with coarse clocks a retransmission has that of new text before
+/// it. covers: 8985-3
+fn sent_after(a: (Instant, u32), b: (Instant, u32)) -> bool {
+    a.0 > b.0 || (a.0 == b.0 && (a.1.wrapping_sub(b.1) as i32) > 0)
 }
 
 /// The reordering window as far as D-SACKs widen it. covers: 8985-6
@@ -158,7 +158,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
         if segment.transmission != sent.number || !segment.is_in_flight() {
             continue;
         }
-        if !sent_after(newest, (segment.sent_at, segment.end())) {
+        if !sent_after(newest, (segment.sent_at, segment.transmission)) {
             break;
         }
         let deadline = deadline_of(&rack, &segment, window);
