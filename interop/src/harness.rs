@@ -4,17 +4,18 @@
 //! test to run. The new process is the first of its process namespace and dies with `unshare`, so
 //! that killing the one ends every process that the test has started.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 const INSIDE: &str = "SYNFIN_INTEROP_INSIDE";
-const COMMAND: &str = "SYNFIN_INTEROP_COMMAND";
+const PROGRAM: &str = "SYNFIN_INTEROP_PROGRAM";
 const REQUIRED: &str = "SYNFIN_REQUIRE_PRIVILEGED";
 
 /// How long a test may take.
@@ -35,7 +36,26 @@ const PROGRAMS: [&str; 7] = [
 pub struct Test {
     name: String,
     body: Box<dyn Fn() + Send + Sync>,
-    needs_command: bool,
+    program: Option<Program>,
+}
+
+/// A program of this workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Program {
+    /// The `synfin` command.
+    Command,
+    /// `synfin-bench`.
+    Bench,
+}
+
+impl Program {
+    /// The package and its program.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Command => ("synfin-cli", "synfin"),
+            Self::Bench => ("synfin-bench", "synfin-bench"),
+        }
+    }
 }
 
 impl Test {
@@ -44,14 +64,14 @@ impl Test {
         Self {
             name: name.into(),
             body: Box::new(body),
-            needs_command: false,
+            program: None,
         }
     }
 
-    /// The same, with the `synfin` command built before it runs.
+    /// The same, with a program built before it runs.
     #[must_use]
-    pub fn with_command(mut self) -> Self {
-        self.needs_command = true;
+    pub fn with(mut self, program: Program) -> Self {
+        self.program = Some(program);
         self
     }
 }
@@ -79,10 +99,10 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }
 
-/// The `synfin` command, for a test that was declared [`Test::with_command`].
-pub fn command() -> PathBuf {
-    std::env::var_os(COMMAND)
-        .expect("the test is declared with the command")
+/// The program that a test was declared [`Test::with`].
+pub fn program() -> PathBuf {
+    std::env::var_os(PROGRAM)
+        .expect("the test is declared with a program")
         .into()
 }
 
@@ -131,8 +151,8 @@ fn run_inside(space: &[&str], test: &Test) -> Result<(), Failed> {
         .env("RUST_BACKTRACE", "0")
         .env("LC_ALL", "C")
         .env("TZ", "UTC");
-    if test.needs_command {
-        inside.env(COMMAND, built_command(&own)?);
+    if let Some(program) = test.program {
+        inside.env(PROGRAM, built(program, &own)?);
     }
     inside
         .stdin(Stdio::null())
@@ -187,21 +207,20 @@ fn collect(output: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String>
     text
 }
 
-/// Builds the command as this test program was built, once.
-fn built_command(own: &Path) -> Result<PathBuf, Failed> {
-    static BUILT: OnceLock<Mutex<Option<PathBuf>>> = OnceLock::new();
-    let built = BUILT.get_or_init(Mutex::default);
-    let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(path) = &*built {
+/// Builds a program as this test program was built, once.
+fn built(program: Program, own: &Path) -> Result<PathBuf, Failed> {
+    static BUILT: Mutex<BTreeMap<Program, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = built.get(&program) {
         return Ok(path.clone());
     }
-    let path = build(own)?;
-    *built = Some(path.clone());
+    let path = build(program, own)?;
+    built.insert(program, path.clone());
     Ok(path)
 }
 
 /// A test program is TARGET/PROFILE/deps/NAME.
-fn build(own: &Path) -> Result<PathBuf, Failed> {
+fn build(program: Program, own: &Path) -> Result<PathBuf, Failed> {
     let mut above = own.ancestors().skip(2);
     let (folder, target) = (above.next(), above.next());
     let (folder, target) = folder
@@ -212,15 +231,9 @@ fn build(own: &Path) -> Result<PathBuf, Failed> {
         Some(profile) => profile,
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let (package, name) = program.names();
     let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "synfin-cli",
-        "--bin",
-        "synfin",
-    ]);
+    build.args(["build", "--quiet", "--package", package, "--bin", name]);
     build
         .args(["--profile", profile])
         .arg("--target-dir")
@@ -231,7 +244,7 @@ fn build(own: &Path) -> Result<PathBuf, Failed> {
         .map_err(|error| Failed::from(format!("cargo: {error}")))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(Failed::from(format!("the command does not build:\n{text}")));
+        return Err(Failed::from(format!("{name} does not build:\n{text}")));
     }
-    Ok(folder.join("synfin"))
+    Ok(folder.join(name))
 }

@@ -25,7 +25,7 @@ impl Serve {
     /// # Panics
     /// When it does not start.
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(harness::command());
+        let mut command = Command::new(harness::program());
         command
             .arg("serve")
             .arg(folder)

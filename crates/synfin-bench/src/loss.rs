@@ -7,7 +7,10 @@
 mod args;
 mod case;
 mod engine;
+mod link;
 mod model;
+#[cfg(target_os = "linux")]
+mod real;
 mod smol;
 mod table;
 mod watch;
@@ -17,6 +20,8 @@ use std::io::{self, Write};
 pub(crate) use args::LossArgs;
 use args::Stack;
 use case::Case;
+#[cfg(target_os = "linux")]
+pub(crate) use real::{RealArgs, run as run_real};
 use table::Bench;
 
 /// Measures what the arguments ask for and writes a row for each.
@@ -24,7 +29,7 @@ pub(crate) fn run(args: &LossArgs, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = Vec::new();
     for stack in args.stacks() {
         if stack == Stack::Linux {
-            eprintln!("loss: no rows for linux: a kernel has no virtual time; see interop/");
+            eprintln!("loss: no rows for linux: a kernel has no virtual time; see loss-real");
             continue;
         }
         for cc in args.controllers(stack) {

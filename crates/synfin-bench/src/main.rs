@@ -30,12 +30,17 @@ enum Work {
     Loss(loss::LossArgs),
     /// What the engine must reach under named conditions, in virtual time
     Matrix(matrix::MatrixArgs),
+    /// The same between network namespaces of a kernel, in real time; needs root
+    #[cfg(target_os = "linux")]
+    LossReal(loss::RealArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().work {
         Work::Loss(args) => loss::run(&args, &mut report::stdout()),
         Work::Matrix(args) => matrix::run(&args, &mut report::stdout()),
+        #[cfg(target_os = "linux")]
+        Work::LossReal(args) => loss::run_real(&args, &mut report::stdout()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,6 +80,14 @@ mod tests {
         assert!(refused("loss --seconds 0"));
         assert!(refused("loss --jobs 0"));
         assert!(refused("matrix --jobs 0"));
+        #[cfg(target_os = "linux")]
+        {
+            assert!(refused("loss-real --stack smoltcp"));
+            assert!(refused("loss-real --at-least 2"));
+            assert!(!refused(
+                "loss-real --stack synfin,linux --receiver synfin,linux --cc bbr --at-least 0.9"
+            ));
+        }
         assert!(!refused(
             "loss --stack all --loss 0,0.03 --cc bbr,bbr3 --seeds 2-5 --json"
         ));

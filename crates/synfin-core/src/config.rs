@@ -6,7 +6,9 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::ip::path_mtu;
 use crate::tcp::congestion::Controllers;
+pub use crate::tcp::destination::DestinationConfig;
 
 /// Which choices the defaults follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -93,6 +95,10 @@ pub struct TcpConfig {
     pub buffers: BufferConfig,
     /// Initial congestion window in segments (RFC 6928), or `None` for RFC 3390's formula.
     pub initial_window: Option<u8>,
+    /// After a pause longer than the retransmission timeout sending begins again with the initial
+    /// window (RFC 5681 section 4.1). On. Where it is off, the window holds for 5 min and is then
+    /// halved for each 5 min (RFC 7661), and a burst of its size may follow a pause.
+    pub restart_after_idle: bool,
     /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
     /// `bbr3`) or one of
     /// [`StackConfig::controllers`].
@@ -107,8 +113,12 @@ pub struct TcpConfig {
     pub ecn: EcnMode,
     /// Text on the SYN (RFC 7413).
     pub fast_open: FastOpenConfig,
+    /// What connections leave for later ones to the same destination (RFC 9040).
+    pub destinations: DestinationConfig,
     /// What the user timeout option may lead to (RFC 5482).
     pub user_timeout: UserTimeoutLimits,
+    /// Path MTU discovery, as far as it is not the connection's own choice.
+    pub path_mtu: PathMtuConfig,
     /// A RST in TIME-WAIT is ignored (RFC 1337 fix F1).
     pub ignore_rst_in_time_wait: bool,
 }
@@ -271,6 +281,62 @@ impl Default for UserTimeoutLimits {
     }
 }
 
+/// How a connection finds the largest packet that its path takes, so that nothing is fragmented.
+/// Each step includes the ones before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum PathMtuDiscovery {
+    /// Not at all. IPv4 packets are as large as the device takes and may be fragmented on the way
+    /// (DF is 0); IPv6 packets have 1280 octets at most (RFC 8201 section 4).
+    Off,
+    /// By ICMP (RFC 1191, RFC 8201), with the checks of RFC 5927. After
+    /// [`PathMtuConfig::raise_after`] the size of the device is tried again.
+    Icmp,
+    /// Also without ICMP: segments that are lost again and again while smaller ones pass are made
+    /// smaller, and probes find what the path takes (RFC 4821). The default.
+    #[default]
+    BlackHoles,
+    /// Every connection begins with packets of 1200 octets (IPv6: 1280) and probes upwards.
+    Probing,
+}
+
+/// Path MTU discovery of all connections of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathMtuConfig {
+    /// IPv4 packets do not become smaller than this, 68 to 1200 octets; where a path takes less,
+    /// they may be fragmented on the way. 552.
+    pub floor_v4: u16,
+    /// How long a smaller MTU is believed before a larger one is tried, at least 5 min (RFC 1191
+    /// section 6.3). 10 min.
+    pub raise_after: Duration,
+    /// Destinations whose MTU is remembered; the oldest makes room. 4096.
+    pub destinations: u32,
+}
+
+impl Default for PathMtuConfig {
+    fn default() -> Self {
+        Self {
+            floor_v4: 552,
+            raise_after: path_mtu::RAISE_TIMER,
+            destinations: 4096,
+        }
+    }
+}
+
+impl PathMtuConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        // covers: 1191-4
+        ensure(
+            (path_mtu::MIN_V4..=path_mtu::BASE_PLPMTU).contains(&self.floor_v4),
+            "path_mtu.floor_v4 must be from 68 to 1200",
+        )?;
+        // covers: 1191-5
+        ensure(
+            self.raise_after >= Duration::from_secs(300),
+            "path_mtu.raise_after must be at least 5 min",
+        )
+    }
+}
+
 /// What a connection starts with and can change for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -303,6 +369,8 @@ pub struct SocketOptions {
     pub tos: u8,
     /// Upper bound of the MSS that is announced and used.
     pub max_mss: Option<u16>,
+    /// How the largest packet of the path is found; best chosen before the connection is opened.
+    pub path_mtu: PathMtuDiscovery,
     /// Name of the congestion controller, if not the stack's.
     pub congestion: Option<&'static str>,
 }
@@ -321,6 +389,7 @@ impl Default for SocketOptions {
             ttl: 64,
             tos: 0,
             max_mss: None,
+            path_mtu: PathMtuDiscovery::default(),
             congestion: None,
         }
     }
@@ -492,6 +561,7 @@ impl TcpConfig {
                 send_max: 4 << 20,
             },
             initial_window: if server { Some(10) } else { None },
+            restart_after_idle: true,
             congestion: "cubic",
             recovery: RecoveryConfig {
                 rack: true,
@@ -505,7 +575,13 @@ impl TcpConfig {
             },
             ecn: EcnMode::Accept,
             fast_open: FastOpenConfig::default(),
+            destinations: DestinationConfig {
+                entries: if server { 4096 } else { 0 },
+                max_age: s(3600),
+                use_ssthresh: false,
+            },
             user_timeout: UserTimeoutLimits::default(),
+            path_mtu: PathMtuConfig::default(),
             ignore_rst_in_time_wait: server,
         }
     }
@@ -549,6 +625,7 @@ impl TcpConfig {
             "user_timeout.lower exceeds user_timeout.upper",
         )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")?;
+        self.path_mtu.validate()?;
         self.buffers.validate()
     }
 }

@@ -52,6 +52,8 @@ drop_reasons! {
     IgnoredIcmp = "ignored ICMP type",
     /// An ICMP error that quotes nothing of ours, or a sequence number that is not in flight.
     IcmpNoMatch = "ICMP quotes nothing of ours",
+    /// A Packet Too Big message that tells no smaller MTU, or an impossible one (1191-6, 8201-1).
+    MtuNotSmaller = "ICMP tells no smaller MTU",
     /// The TCP header is malformed.
     BadTcpHeader = "bad TCP header",
     /// The TCP checksum is wrong (9293-MUST-3).
@@ -253,6 +255,24 @@ mib! {
     fast_open_listen_overflow = "TcpExt" "TCPFastOpenListenOverflow",
     /// Requests for a cookie.
     fast_open_cookie_reqd = "TcpExt" "TCPFastOpenCookieReqd",
+    /// Probes of the path MTU sent.
+    path_mtu_probes = "Synfin" "PathMtuProbes",
+    /// Probes of the path MTU that were acknowledged.
+    path_mtu_probe_success = "TcpExt" "TCPMTUPSuccess",
+    /// Probes of the path MTU that were lost alone, by a timeout, or refused by a router.
+    path_mtu_probe_fail = "TcpExt" "TCPMTUPFail",
+    /// Times that a connection went down to smaller packets.
+    path_mtu_lowered = "Synfin" "PathMtuLowered",
+    /// Times that it did because large segments vanished without a word.
+    black_holes = "Synfin" "PathMtuBlackHoles",
+    /// ICMP messages that claim less than what was acknowledged, kept until proven.
+    path_mtu_held = "Synfin" "PathMtuClaimsHeld",
+    /// Of these, claims that acknowledgements have refuted.
+    path_mtu_refuted = "Synfin" "PathMtuClaimsRefuted",
+    /// Connections that began with what earlier ones to their destination had left.
+    destinations_used = "Synfin" "DestinationsUsed",
+    /// Destinations that were forgotten before their time to make room.
+    destinations_evicted = "Synfin" "DestinationsEvicted",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

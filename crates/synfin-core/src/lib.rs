@@ -54,9 +54,10 @@ pub use synfin_wire as wire;
 
 pub use buffer::Slices;
 pub use config::{
-    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, EcnMode, FastOpenConfig,
-    KeepAlive, Limits, OptionConfig, Pacing, Patience, Profile, RecoveryConfig, RtoConfig,
-    SocketOptions, StackConfig, TcpConfig, UserTimeout, UserTimeoutLimits,
+    AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, DestinationConfig, EcnMode,
+    FastOpenConfig, KeepAlive, Limits, OptionConfig, Pacing, PathMtuConfig, PathMtuDiscovery,
+    Patience, Profile, RecoveryConfig, RtoConfig, SocketOptions, StackConfig, TcpConfig,
+    UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
@@ -79,13 +80,15 @@ pub use tcp::congestion::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, ControllerFactory, Controllers,
     LostSample, Metrics, Phase, RateSample, SentSample,
 };
+pub use tcp::destination::DestinationMetrics;
 pub use tcp::ecn::IpEcn;
 pub use tcp::info::ConnectionInfo;
 pub use tcp::listener::{ListenAddr, ListenOptions};
+pub use tcp::tcp_info::TcpInfo;
 pub use tcp::user_calls::Shutdown;
 pub use time::Instant;
 pub use trace::{
-    AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, ReceiveLimit, RecoveryEvent, ResetReason,
-    Role, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord, TraceSeq, UndoSign,
-    UserCall,
+    AckReason, EcnEvent, FastOpenEvent, FlowId, LossSign, PathMtuEvent, PathMtuSign, ReceiveLimit,
+    RecoveryEvent, ResetReason, Role, SegmentRecord, SendLimit, SendReason, TimerKind, TraceEvent,
+    TraceRecord, TraceSeq, UndoSign, UserCall,
 };

@@ -17,6 +17,7 @@ pub(crate) struct Secrets {
     flows: Key,
     labels: Key,
     fast_open: Key,
+    fragments: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,7 @@ impl Secrets {
             flows: derive(4),
             labels: derive(5),
             fast_open: derive(6),
+            fragments: derive(7),
         }
     }
 
@@ -60,6 +62,15 @@ impl Secrets {
         write_ip(&mut hasher, local);
         write_ip(&mut hasher, remote);
         hasher.finish() as u32
+    }
+
+    /// Where the identifications of packets that may be fragmented begin, for a pair of hosts
+    /// (RFC 7739 section 5).
+    pub(crate) fn fragment_offset(&self, local: IpAddr, remote: IpAddr) -> u16 {
+        let mut hasher = self.fragments.hasher();
+        write_ip(&mut hasher, local);
+        write_ip(&mut hasher, remote);
+        hasher.finish() as u16
     }
 
     /// Where the search for an ephemeral port begins. covers: 6056-2

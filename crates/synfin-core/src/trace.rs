@@ -128,12 +128,22 @@ pub enum TraceEvent {
     },
     /// Text on the SYN (RFC 7413).
     FastOpen(FastOpenEvent),
+    /// The largest packet of the path (RFC 1191, RFC 8201, RFC 4821).
+    PathMtu(PathMtuEvent),
     /// Something began, or ceased, to hold back the window that we offer.
     ReceiveLimit {
         /// What does now.
         by: Option<ReceiveLimit>,
         /// `rcv.wnd` in octets as it is offered now.
         rcv_wnd: u32,
+    },
+    /// Something else than before keeps the sender from sending (more). Told when it stops, not
+    /// for each segment; a connection begins with [`SendLimit::Application`].
+    SendLimit {
+        /// What does now.
+        by: SendLimit,
+        /// Octets of text that wait to be sent.
+        unsent: u32,
     },
     /// The application called (RFC 9293 section 3.9.1).
     Call(UserCall),
@@ -198,6 +208,8 @@ pub enum SendReason {
     Text,
     /// New text that carries our FIN, or the FIN alone.
     Fin,
+    /// New text in a segment larger than the others: does the path take it (RFC 4821)?
+    PathMtuProbe,
     /// Sent before; the number counts the copies of this segment, 2 for the first repetition.
     Retransmission {
         /// How the loss was found.
@@ -235,8 +247,17 @@ pub enum LossSign {
     RepeatedSyn,
     /// A smaller path MTU made the segment too big.
     PathMtu,
+    /// Only this segment is missing, and it was a probe of the path MTU (RFC 4821).
+    PathMtuProbe,
     /// The peer did not take the text of our SYN (RFC 7413 section 4.2.1).
     FastOpenRefused,
+}
+
+impl SendReason {
+    /// Text or FIN that was not sent before.
+    pub(crate) const fn is_new_text(self) -> bool {
+        matches!(self, Self::Text | Self::Fin | Self::PathMtuProbe)
+    }
 }
 
 /// Why a bare acknowledgement was sent.
@@ -392,6 +413,73 @@ pub enum FastOpenEvent {
     TooManyPending,
 }
 
+/// What path MTU discovery found. Sizes are octets of IP packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathMtuEvent {
+    /// Packets are smaller from here on.
+    Lowered {
+        /// The largest from here on.
+        mtu: u16,
+        /// Why.
+        by: PathMtuSign,
+    },
+    /// Packets may be larger from here on.
+    Raised {
+        /// The largest from here on.
+        mtu: u16,
+        /// Why.
+        by: PathMtuSign,
+    },
+    /// A probe was lost.
+    ProbeLost {
+        /// Its size.
+        size: u16,
+        /// Nothing else was, so that the size may be too large, and no congestion is seen in it.
+        alone: bool,
+    },
+    /// A router did not pass a probe on.
+    ProbeRefused {
+        /// Its size.
+        size: u16,
+        /// What the router takes.
+        mtu: u16,
+    },
+    /// The search is over; larger packets are tried again later.
+    Settled {
+        /// What was found.
+        mtu: u16,
+    },
+    /// ICMP says less than what was acknowledged already: this waits for a timeout (RFC 5927).
+    Held {
+        /// What it says.
+        mtu: u16,
+    },
+    /// What it says was wrong: the segment that it is about was acknowledged.
+    Refuted {
+        /// What it said.
+        mtu: u16,
+    },
+}
+
+/// Why the path MTU changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathMtuSign {
+    /// A router says so by ICMP (RFC 1191, RFC 8201).
+    Icmp,
+    /// The MTU of our device changed.
+    Device,
+    /// Another connection to the same destination knows it.
+    OtherConnection,
+    /// Large segments were lost again and again, small ones passed (RFC 4821 section 7.7).
+    BlackHole,
+    /// A probe was acknowledged (RFC 4821).
+    Probe,
+    /// A smaller MTU was believed for long enough (RFC 1191 section 6.3).
+    Age,
+}
+
 /// What holds back the window that we offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -400,6 +488,28 @@ pub enum ReceiveLimit {
     Application,
     /// The buffer pool is nearly full.
     Memory,
+}
+
+/// What keeps a sender from sending (more).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SendLimit {
+    /// Everything is sent.
+    #[default]
+    Application,
+    /// Everything is sent, and the application would write more if the send buffer, or memory, had
+    /// room.
+    SendBuffer,
+    /// The peer's window.
+    ReceiveWindow,
+    /// The congestion window, outside of a reduction.
+    CongestionWindow,
+    /// What is left of it while loss recovery reduces it (RFC 9937, RFC 6582).
+    Recovery,
+    /// Segments leave one by one in time.
+    Pacing,
+    /// A small segment waits for more text or an acknowledgement (RFC 9293 section 3.7.4).
+    Nagle,
 }
 
 /// What explicit congestion notification came to.

@@ -51,6 +51,14 @@ fn write(packet: &mut [u8], field: IpEcn) {
 
 /// AE, CWR and ECE of a TCP segment.
 pub(crate) fn clear_flags(packet: &mut [u8]) {
+    rewrite(packet, |segment| {
+        segment[12] &= !1;
+        segment[13] &= !0xc0;
+    });
+}
+
+/// Changes the TCP header of a packet, if it is one of TCP, and puts its checksum right.
+pub(crate) fn rewrite(packet: &mut [u8], change: impl FnOnce(&mut [u8])) {
     let Some((src, dst, from, to)) = segment_of(packet) else {
         return;
     };
@@ -60,8 +68,7 @@ pub(crate) fn clear_flags(packet: &mut [u8]) {
     else {
         return;
     };
-    segment[12] &= !1;
-    segment[13] &= !0xc0;
+    change(segment);
     segment[16..18].fill(0);
     let len = segment.len() as u32;
     let mut sum = checksum::pseudo_header(src, dst, protocol::TCP, len);

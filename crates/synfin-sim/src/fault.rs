@@ -59,6 +59,9 @@ pub enum Treatment {
     ClearField,
     /// A middlebox clears the flags AE, CWR and ECE.
     ClearFlags,
+    /// Its sender writes this window field instead of its own, be it less than it has promised:
+    /// synfin's receiver never takes a window back, others do.
+    Window(u16),
 }
 
 /// A fault that hits certain segments. As text:
@@ -67,7 +70,8 @@ pub enum Treatment {
 /// RST|SYN|SYN,ACK|FIN|data|ACK [of HOST] [by N ms|s] [twice|N times]`
 ///
 /// `twice` hits the next copy, too: what begins at the same sequence number.
-/// `mark` writes CE, `unmark` clears the ECN field, `strip` clears the ECN flags.
+/// `mark` writes CE, `unmark` clears the ECN field, `strip` clears the ECN flags. Windows have no
+/// words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentFault {
     /// What happens.

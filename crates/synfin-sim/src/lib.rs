@@ -44,6 +44,7 @@ mod random_network;
 mod schedule;
 mod sim;
 mod too_big;
+mod window;
 mod wire_check;
 
 pub use app::{App, AppContext};

@@ -50,6 +50,8 @@ pub struct LinkConfig {
     pub(crate) corrupt: f64,
     pub(crate) mtu: u32,
     pub(crate) path_mtu: Option<u32>,
+    /// The router does not say what it drops.
+    pub(crate) silent: bool,
 }
 
 impl Default for LinkConfig {
@@ -69,6 +71,7 @@ impl Default for LinkConfig {
             corrupt: 0.0,
             mtu: 1500,
             path_mtu: None,
+            silent: false,
         }
     }
 }
@@ -161,7 +164,17 @@ impl LinkConfig {
     /// it: a longer packet is lost, and its sender hears so by ICMP (RFC 1191, RFC 8201).
     pub fn path_mtu(mut self, octets: u32) -> Self {
         self.path_mtu = Some(octets);
+        self.silent = false;
         self
+    }
+
+    /// The same with a router that says nothing, or whose messages do not come through: a black
+    /// hole (RFC 2923 section 2.1).
+    pub fn black_hole(self, octets: u32) -> Self {
+        Self {
+            silent: true,
+            ..self.path_mtu(octets)
+        }
     }
 
     /// The largest packet that goes through.

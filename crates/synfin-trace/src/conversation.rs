@@ -8,6 +8,7 @@ use synfin_core::{
     Cause, CloseReason, FlowId, FourTuple, Instant, SegmentRecord, State, TimerKind, TraceEvent,
 };
 
+use crate::held::{Stretch, Watch};
 use crate::mark::{Change, Lifeline, Mark, MarkKind};
 use crate::numbers::Origins;
 use crate::packet::Packet;
@@ -226,6 +227,7 @@ struct Attacher {
     taken: Vec<bool>,
     /// Changes that the next segment of the same instant announces.
     announced: Vec<Change>,
+    held: Watch,
     first: bool,
 }
 
@@ -239,12 +241,18 @@ fn attach(conversation: &mut Conversation<'_>, side: Lifeline) {
         arrived: None,
         taken: vec![false; conversation.steps.len()],
         announced: Vec::new(),
+        held: Watch::default(),
         first: true,
     };
-    for entry in timeline.entries.iter().filter(|entry| entry.end == end) {
+    let mut entries = timeline.entries.iter().filter(|entry| entry.end == end);
+    for entry in entries.clone() {
         attacher.entry(conversation, entry);
     }
     attacher.give_up_announced(conversation, None);
+    if let Some(last) = entries.next_back() {
+        let stretch = attacher.held.end(last.at);
+        attacher.held(conversation, stretch);
+    }
 }
 
 impl Attacher {
@@ -255,7 +263,11 @@ impl Attacher {
             Happening::Note(text) => {
                 return self.mark(conversation, entry.at, MarkKind::Note(text.clone()));
             }
-            Happening::Crashed => return self.mark(conversation, entry.at, MarkKind::Crashed),
+            Happening::Crashed => {
+                let stretch = self.held.end(entry.at);
+                self.held(conversation, stretch);
+                return self.mark(conversation, entry.at, MarkKind::Crashed);
+            }
             Happening::Restarted => return self.mark(conversation, entry.at, MarkKind::Restarted),
         };
         if let TraceEvent::Opened { tuple, .. } = &record.event {
@@ -273,7 +285,15 @@ impl Attacher {
         }
     }
 
+    fn held(&self, conversation: &mut Conversation<'_>, stretch: Option<Stretch>) {
+        if let Some(Stretch { since, by, lasted }) = stretch {
+            self.mark(conversation, since, MarkKind::Held { by, lasted });
+        }
+    }
+
     fn event(&mut self, conversation: &mut Conversation<'_>, at: Instant, event: &TraceEvent) {
+        let stretch = self.held.event(at, event);
+        self.held(conversation, stretch);
         match event {
             TraceEvent::State { from, to, cause } => {
                 let change = Change {
@@ -313,6 +333,11 @@ impl Attacher {
             TraceEvent::Recovery(event) => {
                 if let Some(what) = words::recovery_finding(*event) {
                     self.mark(conversation, at, MarkKind::Recovery(what));
+                }
+            }
+            TraceEvent::PathMtu(event) => {
+                if let Some(what) = words::path_mtu_change(*event) {
+                    self.mark(conversation, at, MarkKind::PathMtu(what));
                 }
             }
             TraceEvent::TimerCancelled { timer } => self.cancelled(conversation, at, *timer),
@@ -411,7 +436,7 @@ impl Attacher {
         }
     }
 
-    fn mark(&mut self, conversation: &mut Conversation<'_>, at: Instant, what: MarkKind) {
+    fn mark(&self, conversation: &mut Conversation<'_>, at: Instant, what: MarkKind) {
         let side = self.side;
         conversation.marks.push(Mark { at, side, what });
     }

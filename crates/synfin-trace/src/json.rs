@@ -1,10 +1,12 @@
 //! One JSON object per line.
 
+use std::time::Duration;
+
 use serde::Serialize;
-use synfin_core::{Flags, Instant, TraceEvent, TraceRecord};
+use synfin_core::{Flags, Instant, SendLimit, TraceEvent, TraceRecord};
 
 use crate::conversation::{Conversation, Step};
-use crate::mark::{Change, Lifeline, MarkKind};
+use crate::mark::{Change, Lifeline, Mark, MarkKind};
 use crate::summary::Summary;
 use crate::timeline::Timeline;
 use crate::words;
@@ -46,6 +48,23 @@ struct TextLine<'a> {
 }
 
 #[derive(Serialize)]
+struct HeldLine<'a> {
+    t: f64,
+    host: &'a str,
+    event: &'static str,
+    by: &'static str,
+    seconds: f64,
+    port: u16,
+}
+
+#[derive(Serialize)]
+struct HeldTotal<'a> {
+    host: &'a str,
+    by: &'static str,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
 struct SummaryLine<'a> {
     event: &'static str,
     closed_first: Option<&'a str>,
@@ -53,6 +72,7 @@ struct SummaryLine<'a> {
     bytes: u64,
     retransmissions: u64,
     lost: u64,
+    held: Vec<HeldTotal<'a>>,
     outcome: String,
     port: u16,
 }
@@ -62,7 +82,8 @@ struct SummaryLine<'a> {
 /// the left end's and tells conversations apart.
 ///
 /// `state` lines have `from`, `to` and `cause`; `sent`, `received` and `lost` lines the segment;
-/// `timer`, `note` and `closed` lines a `text`. A `lost` line names the sender.
+/// `timer`, `note` and `closed` lines a `text`; `held` lines what held a sender back, from then on
+/// for so many `seconds`. A `lost` line names the sender.
 pub fn json_lines(timeline: &Timeline) -> String {
     let conversations = Conversation::all(timeline);
     let mut lines: Vec<(Instant, u8, String)> = Vec::new();
@@ -99,11 +120,16 @@ impl Writer<'_, '_> {
         for mark in &self.conversation.marks {
             let (event, text) = match &mark.what {
                 MarkKind::State(_) | MarkKind::Cancelled { .. } => continue,
+                MarkKind::Held { by, lasted } => {
+                    lines.push((mark.at, 0, self.held(mark, *by, *lasted)));
+                    continue;
+                }
                 MarkKind::Timer { timer, ran, .. } => {
                     ("timer", format!("{timer} after {}", words::span(*ran)))
                 }
                 MarkKind::Ecn(what) => ("ecn", (*what).to_owned()),
                 MarkKind::Recovery(what) => ("recovery", (*what).to_owned()),
+                MarkKind::PathMtu(what) => ("path-mtu", what.clone()),
                 MarkKind::Closed(reason) => ("closed", reason.to_string()),
                 MarkKind::Note(text) => ("note", text.clone()),
                 MarkKind::Crashed => ("crashed", "host is gone".to_owned()),
@@ -118,6 +144,17 @@ impl Writer<'_, '_> {
             };
             lines.push((mark.at, 0, to_json(&line)));
         }
+    }
+
+    fn held(&self, mark: &Mark, by: SendLimit, lasted: Duration) -> String {
+        to_json(&HeldLine {
+            t: self.conversation.timeline.seconds(mark.at),
+            host: self.host(mark.side),
+            event: "held",
+            by: words::send_limit(by),
+            seconds: lasted.as_secs_f64(),
+            port: self.port(),
+        })
     }
 
     fn change(&self, side: Lifeline, change: &Change) -> String {
@@ -179,9 +216,21 @@ fn summary(conversation: &Conversation<'_>) -> String {
         bytes: summary.octets.iter().sum(),
         retransmissions: summary.retransmissions,
         lost: summary.lost,
+        held: held_totals(conversation, &summary),
         outcome: summary.outcome.words(conversation),
         port: conversation.pair.addrs[0].port(),
     })
+}
+
+fn held_totals<'a>(conversation: &Conversation<'a>, summary: &Summary) -> Vec<HeldTotal<'a>> {
+    let ends = conversation.pair.ends.iter().zip(&summary.limits);
+    let totals = ends.flat_map(|(end, limits)| limits.iter().map(move |limit| (*end, *limit)));
+    let totals = totals.map(|(end, (by, lasted))| HeldTotal {
+        host: conversation.timeline.name(end),
+        by: words::send_limit(by),
+        seconds: lasted.as_secs_f64(),
+    });
+    totals.collect()
 }
 
 #[derive(Serialize)]

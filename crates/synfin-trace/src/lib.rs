@@ -17,6 +17,7 @@
 mod capture;
 mod colour;
 mod conversation;
+mod held;
 mod json;
 mod ladder;
 mod mark;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synfin_core::{Cause, CloseReason, Instant, State, TimerKind};
+use synfin_core::{Cause, CloseReason, Instant, SendLimit, State, TimerKind};
 
 /// Which of two lifelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,15 @@ pub enum MarkKind {
     Ecn(&'static str),
     /// What loss recovery found out at this end, in a few words.
     Recovery(&'static str),
+    /// How path MTU discovery changed the size of packets at this end, in a few words.
+    PathMtu(String),
+    /// From here on something held the sender back.
+    Held {
+        /// What.
+        by: SendLimit,
+        /// How long.
+        lasted: Duration,
+    },
     /// The application's own words.
     Note(String),
     /// The host went silent.

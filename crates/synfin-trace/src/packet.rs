@@ -77,7 +77,13 @@ impl Packet {
     /// Adds what the sender's record says.
     pub(crate) fn explain(&mut self, record: &TraceRecord) {
         if let TraceEvent::Sent { segment, reason } = &record.event {
-            self.segment = Some(*segment);
+            let mut segment = *segment;
+            // The window is that of the wire: a peer that takes its own back has changed it.
+            if let Some(wire) = self.segment.filter(|wire| wire.wnd != segment.wnd) {
+                let unit = segment.window / u32::from(segment.wnd).max(1);
+                (segment.wnd, segment.window) = (wire.wnd, u32::from(wire.wnd) * unit);
+            }
+            self.segment = Some(segment);
             self.reason = Some(*reason);
             self.flow = record.flow;
         }

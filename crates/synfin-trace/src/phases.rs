@@ -3,6 +3,7 @@
 use synfin_core::{LossSign, SendReason, State, TraceEvent};
 
 use crate::conversation::Conversation;
+use crate::held;
 use crate::mark::Lifeline;
 use crate::summary::{Outcome, Side, Summary};
 use crate::timeline::Timeline;
@@ -15,6 +16,7 @@ pub fn phases(conversation: &Conversation<'_>) -> Vec<String> {
         opening(conversation, &summary),
         transfer(conversation, &summary),
         losses(conversation, &summary),
+        held_back(conversation, &summary),
         closing(conversation, &summary),
         Some(end(conversation, &summary)),
     ]
@@ -73,6 +75,28 @@ fn losses(conversation: &Conversation<'_>, summary: &Summary) -> Option<String> 
     let again = count(summary.retransmissions, "retransmission", "retransmissions");
     let cut = window_cut(conversation);
     Some(format!("{}, {again}{by}{cut}.", capital(&lost)))
+}
+
+/// What held the ends back for so long that it can be seen, the longest first.
+fn held_back(conversation: &Conversation<'_>, summary: &Summary) -> Option<String> {
+    let usual = conversation.usual_flight();
+    let mut parts = Vec::new();
+    for (end, limits) in conversation.pair.ends.iter().zip(&summary.limits) {
+        let mut shown: Vec<_> = limits
+            .iter()
+            .filter(|(by, lasted)| held::is_shown(*by, *lasted, usual))
+            .collect();
+        shown.sort_by_key(|(_, lasted)| std::cmp::Reverse(*lasted));
+        let name = conversation.timeline.name(*end);
+        for (index, (by, lasted)) in shown.into_iter().enumerate() {
+            let (by, lasted) = (words::send_limit(*by), words::span(*lasted));
+            parts.push(match index {
+                0 => format!("{name} was held back by {by} for {lasted}"),
+                _ => format!("by {by} for {lasted}"),
+            });
+        }
+    }
+    (!parts.is_empty()).then(|| format!("{}.", capital(&parts.join(", "))))
 }
 
 /// What loss recovery did to the congestion window, if it was once only.

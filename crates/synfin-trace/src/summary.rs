@@ -1,10 +1,12 @@
 //! What a conversation amounts to: who closed first, who holds TIME-WAIT, what was lost.
 
 use std::fmt;
+use std::time::Duration;
 
-use synfin_core::{CloseReason, Flags, Instant, SeqNum, State};
+use synfin_core::{CloseReason, Flags, Instant, SendLimit, SeqNum, State};
 
 use crate::conversation::Conversation;
+use crate::held;
 use crate::mark::{Lifeline, MarkKind};
 use crate::timeline::EndId;
 
@@ -49,6 +51,8 @@ pub struct Summary {
     pub retransmissions: u64,
     /// Packets that the network lost.
     pub lost: u64,
+    /// What held each end back from sending, and for how long in all: left, right.
+    pub limits: [Vec<(SendLimit, Duration)>; 2],
     /// When both ends were ESTABLISHED for the first time.
     pub opened: Option<Instant>,
     /// How it ended.
@@ -76,6 +80,7 @@ impl Summary {
                 packet.is_retransmission() && packet.copy_of.is_none()
             }),
             lost: count(&|packet| packet.lost().is_some()),
+            limits: Lifeline::BOTH.map(|side| held::totals(conversation, side)),
             opened: opened(conversation),
             outcome: outcome(conversation),
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use synfin_core::{
-    AckReason, EcnEvent, FastOpenEvent, Flags, Instant, IpEcn, LossSign, ReceiveLimit,
-    RecoveryEvent, ResetReason, SegmentRecord, SendReason, TimerKind, TraceEvent, TraceRecord,
-    UndoSign, UserCall,
+    AckReason, EcnEvent, FastOpenEvent, Flags, Instant, IpEcn, LossSign, PathMtuEvent, PathMtuSign,
+    ReceiveLimit, RecoveryEvent, ResetReason, SegmentRecord, SendLimit, SendReason, TimerKind,
+    TraceEvent, TraceRecord, UndoSign, UserCall,
 };
 
 /// Why a segment was sent.
@@ -14,6 +14,7 @@ pub(crate) fn send_reason(reason: SendReason) -> String {
         SendReason::Open => "open".to_owned(),
         SendReason::Text => "new text".to_owned(),
         SendReason::Fin => "no more text".to_owned(),
+        SendReason::PathMtuProbe => "new text, a probe of the path MTU".to_owned(),
         SendReason::Retransmission { by, copy } => {
             format!("retransmission by {}, copy {copy}", loss_sign(by))
         }
@@ -36,8 +37,69 @@ pub(crate) const fn loss_sign(sign: LossSign) -> &'static str {
         LossSign::TailLossProbe => "tail loss probe",
         LossSign::RepeatedSyn => "repeated SYN",
         LossSign::PathMtu => "path MTU",
+        LossSign::PathMtuProbe => "path MTU probe",
         LossSign::FastOpenRefused => "Fast Open refused",
         _ => "loss",
+    }
+}
+
+/// What path MTU discovery found.
+fn path_mtu(event: PathMtuEvent) -> String {
+    match event {
+        PathMtuEvent::Lowered { mtu, by } => format!("down to {mtu}, {}", path_mtu_sign(by)),
+        PathMtuEvent::Raised { mtu, by } => format!("up to {mtu}, {}", path_mtu_sign(by)),
+        PathMtuEvent::ProbeLost { size, alone: true } => {
+            format!("the probe of {size} was lost, alone")
+        }
+        PathMtuEvent::ProbeLost { size, alone: false } => {
+            format!("the probe of {size} was lost, which proves nothing")
+        }
+        PathMtuEvent::ProbeRefused { size, mtu } => {
+            format!("ICMP refuses the probe of {size}, {mtu} would do")
+        }
+        PathMtuEvent::Settled { mtu } => format!("search over at {mtu}"),
+        PathMtuEvent::Held { mtu } => {
+            format!("ICMP claims {mtu}, less than was acknowledged: wait")
+        }
+        PathMtuEvent::Refuted { mtu } => format!("the claim of {mtu} was wrong"),
+        _ => "news".to_owned(),
+    }
+}
+
+const fn path_mtu_sign(sign: PathMtuSign) -> &'static str {
+    match sign {
+        PathMtuSign::Icmp => "by ICMP",
+        PathMtuSign::Device => "the device's",
+        PathMtuSign::OtherConnection => "as another connection found",
+        PathMtuSign::BlackHole => "large segments vanish",
+        PathMtuSign::Probe => "the probe arrived",
+        PathMtuSign::Age => "the old value was too old",
+        _ => "for a reason",
+    }
+}
+
+/// What path MTU discovery changes, in a few words; `None` for what changes nothing.
+pub(crate) fn path_mtu_change(event: PathMtuEvent) -> Option<String> {
+    match event {
+        PathMtuEvent::Lowered { mtu, by } => {
+            let why = match by {
+                PathMtuSign::Icmp => "ICMP",
+                PathMtuSign::BlackHole => "black hole",
+                PathMtuSign::OtherConnection => "known",
+                _ => "device",
+            };
+            Some(format!("{why}: MTU {mtu}"))
+        }
+        PathMtuEvent::Raised { mtu, by } => {
+            let why = match by {
+                PathMtuSign::Probe => "probe",
+                _ => "age",
+            };
+            Some(format!("{why}: MTU {mtu}"))
+        }
+        PathMtuEvent::Settled { mtu } => Some(format!("found: MTU {mtu}")),
+        PathMtuEvent::Held { .. } => Some("ICMP not believed".to_owned()),
+        _ => None,
     }
 }
 
@@ -272,7 +334,11 @@ pub fn describe_record(record: &TraceRecord) -> String {
         TraceEvent::ReceiveLimit { by, rcv_wnd } => {
             format!("receive window {rcv_wnd}, {}", receive_limit(*by))
         }
+        TraceEvent::SendLimit { by, unsent } => {
+            format!("held back by {}, {unsent} octets wait", send_limit(*by))
+        }
         TraceEvent::Call(call) => user_call(*call),
+        TraceEvent::PathMtu(event) => format!("path MTU: {}", path_mtu(*event)),
         TraceEvent::FastOpen(event) => format!("Fast Open: {}", fast_open(*event)),
         TraceEvent::Soft(error) => format!("ICMP: {error}"),
         TraceEvent::Closed(reason) => format!("closed: {reason}"),
@@ -320,6 +386,38 @@ fn receive_limit(by: Option<ReceiveLimit>) -> &'static str {
         Some(_) => "held back",
         None => "no longer held back",
     }
+}
+
+/// What holds a sender back.
+pub(crate) const fn send_limit(by: SendLimit) -> &'static str {
+    match by {
+        SendLimit::Application => "the application",
+        SendLimit::SendBuffer => "the send buffer",
+        SendLimit::ReceiveWindow => "the receive window",
+        SendLimit::CongestionWindow => "the congestion window",
+        SendLimit::Recovery => "recovery",
+        SendLimit::Pacing => "pacing",
+        SendLimit::Nagle => "Nagle's algorithm",
+        _ => "something",
+    }
+}
+
+/// A stretch in which something held the sender back.
+pub(crate) fn held(by: SendLimit, lasted: Duration) -> String {
+    format!("held {} by {}", span(lasted), send_limit(by))
+}
+
+/// The same where there is little room.
+pub(crate) fn held_short(by: SendLimit, lasted: Duration) -> String {
+    let by = match by {
+        SendLimit::Application => "app",
+        SendLimit::SendBuffer => "sndbuf",
+        SendLimit::ReceiveWindow => "rwnd",
+        SendLimit::CongestionWindow => "cwnd",
+        SendLimit::Nagle => "Nagle",
+        by => send_limit(by),
+    };
+    format!("held {}: {by}", span(lasted))
 }
 
 fn user_call(call: UserCall) -> String {

@@ -61,7 +61,7 @@ mod watch;
 pub use synfin_core as core;
 pub use synfin_core::{
     CloseReason, ConnectOptions, ConnectionInfo, KeepAlive, ListenAddr, ListenOptions, Memory,
-    Profile, SocketOptions, StackConfig, State, UserTimeout,
+    Profile, SocketOptions, StackConfig, State, TcpInfo, UserTimeout,
 };
 
 pub use crate::driver::Driver;

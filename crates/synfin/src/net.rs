@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 
 use synfin_core::{
-    ConnectOptions, Counters, Cursor, DeviceId, Filter, Instant, ListenAddr, ListenOptions, Page,
-    Route, Totals, TraceRecord,
+    ConnectOptions, Counters, Cursor, DestinationMetrics, DeviceId, Filter, Instant, ListenAddr,
+    ListenOptions, Page, Route, Totals, TraceRecord,
 };
 
 pub use self::builder::NetBuilder;
@@ -222,6 +222,23 @@ impl Net {
     pub fn connections(&self, after: Cursor, filter: &Filter) -> Page {
         self.host
             .with(|shard, _| shard.stack.connections(after, filter))
+    }
+
+    /// What is remembered of destinations, by address (RFC 9040).
+    pub fn destinations(&self) -> Vec<DestinationMetrics> {
+        self.host
+            .with(|shard, _| shard.stack.destinations().collect())
+    }
+
+    /// Forgets a destination; tells whether anything was remembered of it.
+    pub fn forget_destination(&self, remote: IpAddr) -> bool {
+        self.host
+            .with(|shard, _| shard.stack.forget_destination(remote))
+    }
+
+    /// Forgets all destinations.
+    pub fn forget_destinations(&self) {
+        self.host.with(|shard, _| shard.stack.forget_destinations());
     }
 
     /// The time by which the stack lives.

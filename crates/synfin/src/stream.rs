@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use synfin_core::{ConnId, ConnectionInfo, Shutdown};
+use synfin_core::{ConnId, ConnectionInfo, Shutdown, TcpInfo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
@@ -79,6 +79,12 @@ impl TcpStream {
     pub fn info(&self) -> ConnectionInfo {
         let now = self.socket.host.now();
         self.socket.ask(|conn| conn.info(now))
+    }
+
+    /// The numbers that Linux has in `struct tcp_info`, also when the connection has left the wire.
+    pub fn tcp_info(&self) -> TcpInfo {
+        let now = self.socket.host.now();
+        self.socket.ask(|conn| conn.tcp_info(now))
     }
 
     /// The handle's name in events and logs of the engine.

@@ -383,6 +383,34 @@ async fn text_that_nobody_acknowledges_times_out() {
     );
 }
 
+/// What a connection counts of itself, and what it leaves behind.
+#[tokio::test]
+async fn a_connection_can_be_asked_and_its_destination_is_remembered() {
+    let (server, client) = joined();
+    let listener = server
+        .listen(ListenAddr::port(7), ListenOptions::default())
+        .unwrap();
+    let addr = SERVER[0].parse().unwrap();
+    let (there, here) = tokio::join!(client.connect(addr), listener.accept());
+    let (mut there, (mut here, _)) = (there.unwrap(), here.unwrap());
+    there.write_all(b"request").await.unwrap();
+    here.read_exact(&mut [0; 7]).await.unwrap();
+    let info = here.tcp_info();
+    assert_eq!(
+        (info.state, info.bytes_received, info.data_segs_in),
+        (1, 7, 1)
+    );
+    assert_eq!(there.tcp_info().bytes_sent, 7);
+    drop((there, here));
+    client.quiet().await;
+    let known = client.destinations();
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].remote, addr.ip());
+    assert!(client.forget_destination(addr.ip()));
+    client.forget_destinations();
+    assert!(client.destinations().is_empty());
+}
+
 /// The second connection's request is there before the client's handshake is over.
 /// covers: 7413-3, 7413-7
 #[tokio::test]

@@ -12,6 +12,8 @@ mod fast_open;
 #[cfg(target_os = "linux")]
 mod judgement;
 #[cfg(target_os = "linux")]
+mod loss;
+#[cfg(target_os = "linux")]
 mod serve;
 #[cfg(target_os = "linux")]
 mod transfer;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     tests.extend(trouble::tests());
     tests.extend(fast_open::tests());
     tests.extend(urgent::tests());
+    tests.extend(loss::tests());
     synfin_interop::harness::run(tests)
 }
 

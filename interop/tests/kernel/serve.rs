@@ -7,7 +7,7 @@ use std::path::Path;
 
 use synfin_interop::Family;
 use synfin_interop::capture;
-use synfin_interop::harness::Test;
+use synfin_interop::harness::{Program, Test};
 use synfin_interop::kernel::{self, PATIENCE, sha256};
 use synfin_interop::pattern::Pattern;
 use synfin_interop::serve::{INTERFACE, Serve};
@@ -39,7 +39,7 @@ pub(crate) fn tests() -> Vec<Test> {
     for family in Family::ALL {
         for (name, case) in cases {
             let test = Test::new(format!("serve::{name}::{family}"), move || case(family));
-            tests.push(test.with_command());
+            tests.push(test.with(Program::Command));
         }
     }
     tests

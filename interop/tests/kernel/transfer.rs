@@ -30,12 +30,14 @@ pub(crate) fn tests() -> Vec<Test> {
             let name = format!("transfer::a_bad_network::{family}::{}", role.name());
             tests.push(Test::new(name, move || a_bad_network(family, role)));
         }
-        let cases: [Case; 5] = [
+        let cases: [Case; 7] = [
             ("fetch_from_nginx", fetch_from_nginx),
             ("fifty_fetches_at_once", fifty_fetches_at_once),
             ("upload_by_curl", upload_by_curl),
             ("upload_by_curl_on_a_bad_network", upload_on_a_bad_network),
             ("fetch_on_a_bad_network", fetch_on_a_bad_network),
+            ("fetch_of_256_mib_at_2_percent_loss", large_fetch_at_loss),
+            ("upload_of_256_mib_at_2_percent_loss", large_upload_at_loss),
         ];
         for (name, case) in cases {
             tests.push(Test::new(
@@ -192,6 +194,27 @@ fn fetch_on_a_bad_network(family: Family) {
     });
     let nginx = Nginx::start(folder.path(), folder.path(), family);
     fetch_and_compare(&host, &nginx, folder.path(), 8 * MIB);
+}
+
+/// A host on a network that loses 2 % of the packets, both ways.
+fn lossy_host() -> Host {
+    let faults = "drop=0.02,seed=20".parse().expect("a list of faults");
+    Host::start(HostOptions {
+        faults,
+        ..HostOptions::default()
+    })
+}
+
+fn large_fetch_at_loss(family: Family) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = lossy_host();
+    let nginx = Nginx::start(folder.path(), folder.path(), family);
+    fetch_and_compare(&host, &nginx, folder.path(), 256 * MIB);
+}
+
+fn large_upload_at_loss(family: Family) {
+    let folder = tempfile::tempdir().expect("a folder");
+    upload(&lossy_host(), family, folder.path(), 256 * MIB);
 }
 
 fn fifty_fetches_at_once(family: Family) {

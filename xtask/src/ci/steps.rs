@@ -52,6 +52,11 @@ pub(crate) fn all(long: bool) -> Vec<Step> {
             "what synfin must reach under named conditions",
             matrix,
         ));
+        steps.push(step(
+            "loss-real",
+            "goodput at loss beside the kernel's, for most of an hour",
+            loss_real,
+        ));
         if has_nightly() {
             steps.push(step(
                 "address",
@@ -161,6 +166,13 @@ fn determinism(_: &Workspace) -> Result<Count> {
 fn matrix(_: &Workspace) -> Result<Count> {
     let words = ["run", "--release", "-p", "synfin-bench", "--", "matrix"];
     run(cargo(&words))
+}
+
+/// The rows of the documentation; on a machine that does nothing else.
+fn loss_real(_: &Workspace) -> Result<Count> {
+    let mut command = cargo(&["run", "--release", "-p", "synfin-bench", "--", "loss-real"]);
+    command.args(["--stack", "synfin,linux", "--at-least", "0.9"]);
+    run(command)
 }
 
 fn address(workspace: &Workspace) -> Result<Count> {

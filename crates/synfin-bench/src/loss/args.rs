@@ -181,7 +181,8 @@ impl FromStr for Seeds {
     }
 }
 
-fn probability(text: &str) -> Result<f64, String> {
+/// A probability of an argument.
+pub(super) fn probability(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..=1.0).contains(&number) {
         Ok(number)

@@ -9,10 +9,11 @@ use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer};
 use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use synfin_core::Instant;
-use synfin_sim::{LinkConfig, LinkCounts, Random, Verdict, Way};
+use synfin_sim::Random;
 
 use super::args::Controller;
 use super::case::{Case, MTU, Outcome};
+use super::link::Direction;
 use super::watch::Watch;
 
 /// Sizes of both sockets' buffers that are tried; a row shows the best.
@@ -53,8 +54,8 @@ pub(super) fn run(case: Case, seed: u64, buffer: usize) -> Outcome {
         retransmissions: run.watch.retransmissions(),
         spurious: run.watch.spurious(),
         rtos: None,
-        drops_random: run.ways[0].counts.chance,
-        drops_queue: run.ways[0].counts.queue,
+        drops_random: run.ways[0].counts().chance,
+        drops_queue: run.ways[0].counts().queue,
     }
 }
 
@@ -125,43 +126,6 @@ impl Run {
         let arrivals = self.ways.iter().filter_map(Direction::next);
         let timers = self.hosts.iter_mut().filter_map(|host| host.deadline);
         arrivals.chain(timers).min()
-    }
-}
-
-/// One direction of the link with what is under way on it.
-struct Direction {
-    config: LinkConfig,
-    way: Way,
-    counts: LinkCounts,
-    under_way: VecDeque<(Instant, Vec<u8>)>,
-}
-
-impl Direction {
-    fn new(config: LinkConfig, random: Random) -> Self {
-        Self {
-            config,
-            way: Way::new(random),
-            counts: LinkCounts::default(),
-            under_way: VecDeque::new(),
-        }
-    }
-
-    fn send(&mut self, now: Instant, octets: Vec<u8>) {
-        let verdict = self.way.offer(&self.config, now, octets.len());
-        self.counts.count(&verdict);
-        if let Verdict::Arrives { at, .. } = verdict {
-            self.under_way.push_back((at, octets));
-        }
-    }
-
-    /// This link keeps the order, so the first is the next.
-    fn next(&self) -> Option<Instant> {
-        self.under_way.front().map(|(at, _)| *at)
-    }
-
-    fn arrived(&mut self, now: Instant) -> Option<Vec<u8>> {
-        self.next().filter(|at| *at <= now)?;
-        self.under_way.pop_front().map(|(_, octets)| octets)
     }
 }
 

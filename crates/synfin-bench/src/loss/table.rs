@@ -22,12 +22,7 @@ impl<'a> Bench<'a> {
             .iter()
             .map(|(stack, _)| args.seeds(*stack).list().len() * buffers(*stack).len())
             .sum();
-        let style = "{elapsed_precise} {wide_bar} {pos}/{len} runs, {eta} to go";
-        let style = ProgressStyle::with_template(style).expect("a valid template");
-        // Hidden by itself where stderr is no terminal.
-        let target = ProgressDrawTarget::stderr();
-        let progress = ProgressBar::with_draw_target(Some(runs as u64), target);
-        progress.set_style(style);
+        let progress = progress(runs);
         Self { args, progress }
     }
 
@@ -64,6 +59,16 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// Shows how many of so many runs are over; hidden by itself where stderr is no terminal.
+pub(super) fn progress(runs: usize) -> ProgressBar {
+    let style = "{elapsed_precise} {wide_bar} {pos}/{len} runs, {eta} to go";
+    let style = ProgressStyle::with_template(style).expect("a valid template");
+    let target = ProgressDrawTarget::stderr();
+    let progress = ProgressBar::with_draw_target(Some(runs as u64), target);
+    progress.set_style(style);
+    progress
+}
+
 /// Sizes of socket buffers to try.
 fn buffers(stack: Stack) -> &'static [usize] {
     match stack {
@@ -72,7 +77,8 @@ fn buffers(stack: Stack) -> &'static [usize] {
     }
 }
 
-fn share(case: Case, outcomes: &[Outcome]) -> f64 {
+/// The mean share of the link.
+pub(super) fn share(case: Case, outcomes: &[Outcome]) -> f64 {
     mean(outcomes, |one| case.share(one.octets))
 }
 
@@ -93,7 +99,8 @@ fn of(stack: Stack, case: Case, outcomes: &[Outcome]) -> Row {
     }
 }
 
-fn extra(case: Case, outcomes: &[Outcome]) -> Vec<(&'static str, Value)> {
+/// What stands beside it in every row.
+pub(super) fn extra(case: Case, outcomes: &[Outcome]) -> Vec<(&'static str, Value)> {
     let shares = outcomes.iter().map(|one| case.share(one.octets));
     let number = |of: fn(&Outcome) -> u64| {
         let mean = mean(outcomes, |one| of(one) as f64);
@@ -127,11 +134,13 @@ fn excess(outcomes: &[Outcome]) -> u64 {
     excess.max().unwrap_or(0)
 }
 
-fn mean(outcomes: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
+/// The mean of something over the runs of a row.
+pub(super) fn mean(outcomes: &[Outcome], of: impl Fn(&Outcome) -> f64) -> f64 {
     outcomes.iter().map(of).sum::<f64>() / outcomes.len() as f64
 }
 
-fn map(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+/// Entries as JSON has them.
+pub(super) fn map(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {
     let entries = entries.into_iter();
     entries
         .map(|(key, value)| (key.to_owned(), value))

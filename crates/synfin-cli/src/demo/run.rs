@@ -56,7 +56,11 @@ pub(crate) fn run(scene: &Scene, settings: &Settings) -> Timeline {
         .queue(scene.queue)
         .loss(Loss::Uniform(settings.loss));
     if let Some(octets) = scene.path_mtu {
-        link = link.path_mtu(octets);
+        link = if scene.black_hole {
+            link.black_hole(octets)
+        } else {
+            link.path_mtu(octets)
+        };
     }
     sim.link(client, server, link);
     for fault in scene.faults {
@@ -98,6 +102,12 @@ fn set_fault(sim: &mut Sim, server: HostId, fault: &'static Fault) {
         Fault::Delay(segment, ms) => {
             let by = Treatment::Delay(Duration::from_millis(ms));
             sim.add_fault(on_segment(segment, by));
+        }
+        Fault::Shrink(first, last, window) => {
+            for nth in first..=last {
+                let segment = Segment::of_client(Kind::Ack, nth);
+                sim.add_fault(on_segment(segment, Treatment::Window(window)));
+            }
         }
         Fault::Mark(segment) => sim.add_fault(on_segment(segment, Treatment::Mark)),
         Fault::Crash(ms) => sim.after(Duration::from_millis(ms), move |sim| sim.crash(server)),

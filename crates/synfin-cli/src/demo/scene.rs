@@ -29,6 +29,8 @@ pub(crate) struct Scene {
     pub(crate) queue: usize,
     /// The longest packet that a router on the way passes on, if that is less than the hosts'.
     pub(crate) path_mtu: Option<u32>,
+    /// That router drops the others without a word.
+    pub(crate) black_hole: bool,
     /// Octets in the body of an answer.
     pub(crate) bytes: u32,
     /// Arguments of `synfin demo` that are worth a try next.
@@ -53,6 +55,9 @@ pub(crate) enum Fault {
     Delay(Segment, u64),
     /// A router marks a segment instead of dropping it.
     Mark(Segment),
+    /// The client takes its window back to so many units of 256 octets, in its bare
+    /// acknowledgements from one to another, counted from 1.
+    Shrink(u32, u32, u16),
     /// After so many milliseconds the server is gone, and says nothing.
     Crash(u64),
     /// After so many milliseconds the server forgets everything and starts again.
@@ -119,6 +124,7 @@ impl Scene {
         rate_mbit: 10.0,
         queue: 1 << 20,
         path_mtu: None,
+        black_hole: false,
         bytes: 190,
         next: ["", "", ""],
     };

@@ -134,6 +134,7 @@ fn losses_are_repaired() {
         ("rto", 3, 3),
         ("out-of-order", 0, 0),
         ("ecn", 0, 0),
+        ("shrunk-window", 0, 0),
     ] {
         let summary = summary(&play(scene).1);
         assert_eq!(summary["lost"], lost, "{scene}");
@@ -151,6 +152,7 @@ fn what_the_name_says_is_seen() {
         ("fast-retransmit", "again, RACK"),
         ("ecn", "ECN: cwnd reduced"),
         ("zero-window", "window probe"),
+        ("shrunk-window", "ACK ack=1449 win=2048"),
         ("out-of-order", "late"),
         ("keep-alive", "keep-alive probe"),
         ("time-wait-reuse", "TIME-WAIT gives way"),
@@ -202,6 +204,75 @@ fn fast_open_saves_a_round_trip() {
         assert!(text.contains(words), "{words}:\n{text}");
     }
     assert_eq!(text.matches("32 B from client").count(), 2, "{text}");
+}
+
+/// Nothing new leaves while the window ends before what was sent, and then everything does.
+/// covers: 9293-MUST-34, 9293-MUST-35, 9293-SHLD-15
+#[test]
+fn a_sender_survives_a_window_that_is_taken_back() {
+    let (_, timeline) = play("shrunk-window");
+    let lines: Vec<serde_json::Value> = json_lines(&timeline)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let at = |line: &serde_json::Value| line["t"].as_f64().expect("a time");
+    let of = |host: &str, event: &str| {
+        let lines = lines.iter();
+        lines
+            .filter(|line| line["host"] == host && line["event"] == event)
+            .collect::<Vec<_>>()
+    };
+    let received = of("server", "received");
+    let shrunk = received.iter().find(|line| line["window"] == 2048);
+    let shrunk = at(shrunk.expect("the window is taken back"));
+    let open = received
+        .iter()
+        .find(|line| at(line) > shrunk && line["window"].as_u64() > Some(2048));
+    let open = at(open.expect("there is room again"));
+    assert!(open - shrunk > 1.0, "{shrunk} s to {open} s");
+    let meanwhile = of("server", "sent").into_iter().filter(|line| {
+        let text = line["len"].as_u64() > Some(0);
+        text && at(line) >= shrunk && at(line) < open
+    });
+    assert_eq!(meanwhile.count(), 0, "no text beyond the window");
+    assert!(
+        text("shrunk-window").contains("30.1 KB back"),
+        "all of it arrives"
+    );
+}
+
+/// The ladder, the lines and the summary agree on what held the server back.
+#[test]
+fn what_held_the_sender_back_is_told() {
+    let (_, timeline) = play("zero-window");
+    let lines = json_lines(&timeline);
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let held: Vec<serde_json::Value> = lines
+        .clone()
+        .filter(|line| line["event"] == "held" && line["by"] == "the receive window")
+        .collect();
+    assert_eq!(held.len(), 1, "once, not for each probe");
+    let seconds = held[0]["seconds"].as_f64().expect("a number");
+    assert!((2.9..3.1).contains(&seconds), "{seconds} s until it reads");
+    let summary = summary(&timeline);
+    let totals = summary["held"].as_array().expect("a list");
+    let total = totals
+        .iter()
+        .find(|total| total["host"] == "server" && total["by"] == "the receive window");
+    assert_eq!(total.expect("a total")["seconds"], held[0]["seconds"]);
+    // The totals of an end are all of its time between ESTABLISHED and its close.
+    let of_client = totals.iter().filter(|total| total["host"] == "client");
+    let of_client: Vec<&str> = of_client.filter_map(|total| total["by"].as_str()).collect();
+    assert_eq!(of_client, ["the application"], "it had nothing to send");
+    let page = text("zero-window");
+    assert!(
+        page.contains("( server: held 3 s by the receive window )"),
+        "{page}"
+    );
+    assert!(page.contains("Server was held back by the receive window for 3 s"));
+    assert!(svg(&timeline).contains("held 3 s: rwnd"));
 }
 
 #[test]

@@ -309,6 +309,7 @@ mod tests {
             ttl: 64,
             tos: 0,
             flow_label: 0,
+            fragment_id: None,
         };
         let mut bytes = vec![0; meta.header_len()];
         meta.emit(payload.len(), &mut bytes);

@@ -213,6 +213,7 @@ mod tests {
             ttl: 1,
             tos: 0,
             flow_label: 0,
+            fragment_id: None,
         };
         let mut bytes = vec![0; meta.header_len() + payload];
         meta.emit(payload, &mut bytes);

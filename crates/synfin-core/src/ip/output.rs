@@ -1,4 +1,5 @@
-//! Packets out: the IP header. covers: 1191-1, 7323-24 (DF is always set)
+//! Packets out: the IP header. covers: 1191-1, 7323-24 (DF is set unless a path is known to take
+//! less than the smallest packet that we go down to, or nobody wants to know)
 
 use core::net::IpAddr;
 
@@ -13,6 +14,8 @@ pub(crate) struct IpMeta {
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
     pub(crate) flow_label: u32,
+    /// The identification of an IPv4 packet that may be fragmented; DF is set without one.
+    pub(crate) fragment_id: Option<u16>,
 }
 
 impl IpMeta {
@@ -24,7 +27,7 @@ impl IpMeta {
         }
     }
 
-    /// Writes the header of an atomic datagram, whose identification means nothing, and tells its
+    /// Writes the header, of an atomic datagram unless it has an identification, and tells its
     /// length. Addresses of two families cannot meet here: a flow has one. covers: 6864-1
     pub(crate) fn emit(&self, payload_len: usize, buf: &mut [u8]) -> usize {
         match (self.src, self.dst) {
@@ -34,8 +37,8 @@ impl IpMeta {
                 protocol: self.protocol,
                 ttl: self.ttl,
                 tos: self.tos,
-                id: 0,
-                dont_fragment: true,
+                id: self.fragment_id.unwrap_or(0),
+                dont_fragment: self.fragment_id.is_none(),
                 more_fragments: false,
                 fragment_offset: 0,
                 total_len: 0,

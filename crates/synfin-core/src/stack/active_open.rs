@@ -13,6 +13,7 @@ use crate::slab::SlotId;
 use crate::stack::{ConnectOptions, Stack};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks, Opening};
+use crate::tcp::destination;
 use crate::tcp::fast_open;
 use crate::time::Instant;
 use crate::trace::{Role, TraceEvent, UserCall};
@@ -34,7 +35,7 @@ impl Stack {
             return Err(ConnectError::InvalidRemote);
         }
         let local_ip = self.choose_local_address(remote.ip(), options.local_addr)?;
-        let (device, path_mtu) = self.path_to(remote.ip()).ok_or(ConnectError::NoRoute)?;
+        let (device, device_mtu) = self.path_to(remote.ip()).ok_or(ConnectError::NoRoute)?;
         let tuple = match options.local_port {
             Some(port) => self.claim_port(SocketAddr::new(local_ip, port), remote)?,
             None => self.choose_port(local_ip, remote)?,
@@ -54,10 +55,11 @@ impl Stack {
             flow: self.cx.tracer.new_flow(),
             device,
             own_mss: self.own_mss(device, tuple.is_ipv6(), &socket),
-            path_mtu,
+            device_mtu,
             socket: options.socket,
         };
-        let c = Connection::new(opening, &self.cx);
+        let mut c = Connection::new(opening, &self.cx);
+        destination::on_open(&mut c, &mut self.cx);
         let Ok(id) = self.tables.conns.insert(c) else {
             self.tables.addresses.release(local);
             return Err(ConnectError::LimitReached);

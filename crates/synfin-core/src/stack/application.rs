@@ -25,6 +25,7 @@ use crate::tcp::recv::urgent;
 use crate::tcp::reset;
 use crate::tcp::segment_arrives::Origin;
 use crate::tcp::send::buffer as send_buffer;
+use crate::tcp::tcp_info::{self, TcpInfo};
 use crate::tcp::user_calls::{self, Shutdown};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
@@ -456,6 +457,12 @@ impl Conn<'_> {
     /// STATUS (RFC 9293 section 3.10.6).
     pub fn info(&self, _now: Instant) -> ConnectionInfo {
         info::of(self.c, self.cx, self.tuple, self.c.state)
+    }
+
+    /// The numbers that Linux has in `struct tcp_info`.
+    pub fn tcp_info(&self, now: Instant) -> TcpInfo {
+        let now = now.max(self.cx.now);
+        tcp_info::of(self.c, self.cx, self.c.state, now)
     }
 
     /// The state.

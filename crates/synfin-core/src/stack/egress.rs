@@ -19,6 +19,7 @@ use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
+use crate::tcp::path_mtu;
 use crate::tcp::recv::{half, timestamps};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
@@ -62,6 +63,7 @@ struct Outgoing {
     text_len: usize,
     ttl: u8,
     tos: u8,
+    fragment_id: Option<u16>,
 }
 
 impl Outgoing {
@@ -158,6 +160,7 @@ impl Stack {
             options,
         );
         out.add(&addition);
+        out.fragment_id = fragment_id(c, &mut self.cx, &out.tuple);
         urgent::put(c, &mut out.header);
         let payload = payload_for(c, &self.cx, index, &emission);
         out.text_len = payload.map_or(0, Payload::len);
@@ -226,6 +229,7 @@ impl Stack {
             text_len: 0,
             ttl: socket.ttl,
             tos: socket.tos,
+            fragment_id: None,
         };
         out.header.src_port = tuple.local.port();
         out.header.dst_port = tuple.remote.port();
@@ -275,6 +279,7 @@ impl Stack {
             text_len: 0,
             ttl: socket.ttl,
             tos: socket.tos,
+            fragment_id: None,
         };
         self.cx.counters.out_segs += 1;
         if reply.flags.contains(Flags::RST) {
@@ -304,6 +309,7 @@ impl Stack {
             ttl: self.cx.config.socket.ttl,
             tos: 0,
             flow_label: 0,
+            fragment_id: None,
         };
         let header = &mut self.scratch.header;
         header.clear();
@@ -352,6 +358,19 @@ fn payload_of(conns: &crate::slab::Slab<Connection>, payload: Option<Payload>) -
             })
         }
     }
+}
+
+/// Packets that may be fragmented need numbers of their own, and those should not tell how many
+/// others there are. covers: 6864-1, 1191-4
+fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u16> {
+    if !path_mtu::may_be_fragmented(c, cx) {
+        return None;
+    }
+    cx.fragmentable = cx.fragmentable.wrapping_add(1);
+    let start = cx
+        .secrets
+        .fragment_offset(tuple.local.ip(), tuple.remote.ip());
+    Some(start.wrapping_add(cx.fragmentable))
 }
 
 /// covers: 9293-MUST-14, 9293-SHLD-5, 9293-MUST-65, 7323-10, 7323-13, 2018-1, 2018-3
@@ -428,6 +447,7 @@ fn outgoing(
         text_len: 0,
         ttl: socket.ttl,
         tos: socket.tos,
+        fragment_id: None,
     }
 }
 
@@ -569,6 +589,7 @@ fn write(
         ttl: out.ttl,
         tos: out.tos,
         flow_label,
+        fragment_id: out.fragment_id,
     };
     let ip_len = meta.header_len();
     let tcp_len = out.header.header_len();

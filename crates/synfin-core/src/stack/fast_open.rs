@@ -94,6 +94,7 @@ impl Stack {
         };
         c.active().fast_open = Some(alloc::boxed::Box::new(opening));
         c.marks.set(Marks::SEND_SYN);
+        c.cold.stats.text_segments_received = u32::from(len > 0);
         arrival.trim_left(1);
         let end = arrival.seg.end();
         if end.after(c.rcv.edge) {

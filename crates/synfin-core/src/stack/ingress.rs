@@ -11,7 +11,7 @@ use crate::counters::DropReason;
 use crate::demux::Place;
 use crate::driver::DeviceId;
 use crate::frame::{Frame, FrameBatch};
-use crate::ip::icmp::{self, IcmpError, IcmpIn, IcmpKind, IcmpMessage, Problem};
+use crate::ip::icmp::{self, IcmpError, IcmpIn, IcmpMessage, Problem};
 use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
 use crate::stack::Stack;
@@ -149,6 +149,7 @@ impl Stack {
             ttl: self.cx.config.socket.ttl,
             tos: 0,
             flow_label: 0,
+            fragment_id: None,
         };
         let mut packet = [0; 60];
         let ip_len = meta.emit(header.header_len(), &mut packet);
@@ -213,6 +214,7 @@ impl Stack {
             self.cx.trace(c.cold.flow, TraceEvent::Received { segment });
         }
         c.cold.last_received = crate::time::Tick::of(self.cx.now);
+        c.cold.stats.on_received(arrival.seg.text_len);
         if c.state == State::SynSent {
             syn_sent::in_syn_sent(c, &mut self.cx, origin, arrival);
         } else {
@@ -259,14 +261,7 @@ impl Stack {
             self.cx.counters.count_drop(DropReason::IcmpNoMatch);
             return;
         }
-        let mut path_mtu = c.cold.path_mtu;
-        if let IcmpKind::PacketTooBig { mtu } = error.kind {
-            let remote = error.quoted.remote.ip();
-            let known = u32::from(path_mtu);
-            let lowered = self.path_mtus.lower(remote, mtu, known, self.cx.now);
-            path_mtu = lowered.unwrap_or(known).min(known) as u16;
-        }
-        icmp_arrives::on_error(c, &mut self.cx, error.kind, path_mtu);
+        icmp_arrives::on_error(c, &mut self.cx, error.kind, error.seq);
         self.settle_at(index);
     }
 }

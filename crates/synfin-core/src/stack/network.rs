@@ -14,7 +14,7 @@ use crate::ip::route::Route;
 use crate::slab::SlotId;
 use crate::stack::Stack;
 use crate::state::Cause;
-use crate::tcp::icmp_arrives;
+use crate::tcp::path_mtu;
 
 /// A device as the stack keeps it.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Stack {
         };
         state.caps.mtu = mtu;
         state.caps.max_unit = state.caps.max_unit.max(mtu);
-        let path_mtu = mtu.min(u32::from(u16::MAX)) as u16;
+        let device_mtu = mtu.min(u32::from(u16::MAX)) as u16;
         let mut index = 0;
         while let Some(at) = self.tables.conns.next_occupied(index) {
             index = at + 1;
@@ -184,7 +184,7 @@ impl Stack {
                 continue;
             };
             if c.cold.device == device {
-                icmp_arrives::lower_path_mtu(c, &mut self.cx, path_mtu);
+                path_mtu::on_device_change(c, &mut self.cx, device_mtu);
                 self.settle_at(at);
             }
         }
@@ -194,16 +194,15 @@ impl Stack {
         self.devices.get(id.index())?.as_ref()
     }
 
-    /// Which device leads to a peer, and the largest packet on that path.
-    pub(super) fn path_to(&mut self, remote: IpAddr) -> Option<(DeviceId, u16)> {
+    /// Which device leads to a peer, and the largest packet that it takes.
+    pub(super) fn path_to(&self, remote: IpAddr) -> Option<(DeviceId, u16)> {
         let device = if self.tables.addresses.is_own(remote) {
             Self::LOOPBACK
         } else {
             self.routes.lookup(remote)?.device
         };
         let mtu = self.device(device)?.caps.mtu.min(u32::from(u16::MAX));
-        let learned = self.path_mtus.get(remote, self.cx.now).unwrap_or(u32::MAX);
-        Some((device, mtu.min(learned) as u16))
+        Some((device, mtu as u16))
     }
 
     /// The MSS we announce on a device. covers: 9293-MUST-67, 6691-1, 9293-SHLD-6

@@ -1,6 +1,7 @@
 //! The observer's side: trace, counters, totals in constant time, and a listing by pages.
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::ops::Index;
 
 use synfin_wire::FourTuple;
@@ -11,6 +12,7 @@ use crate::event::ConnId;
 use crate::stack::Stack;
 use crate::state::State;
 use crate::tcp::connection::Marks;
+use crate::tcp::destination::DestinationMetrics;
 use crate::tcp::invariants;
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind, TraceRecord};
@@ -235,6 +237,22 @@ impl Stack {
             }
         }
         Some(row)
+    }
+
+    /// What is remembered of destinations, by address.
+    pub fn destinations(&self) -> impl Iterator<Item = DestinationMetrics> + '_ {
+        let max_age = self.cx.config.tcp.destinations.max_age;
+        self.cx.destinations.iter(self.cx.now, max_age)
+    }
+
+    /// Forgets a destination; tells whether anything was remembered of it.
+    pub fn forget_destination(&mut self, remote: IpAddr) -> bool {
+        self.cx.destinations.forget(remote)
+    }
+
+    /// Forgets all destinations.
+    pub fn forget_destinations(&mut self) {
+        self.cx.destinations.clear();
     }
 
     /// Checks the invariants of every connection. For tests: it looks at all of them.

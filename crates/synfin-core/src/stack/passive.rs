@@ -13,6 +13,7 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Events, Marks};
+use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
 use crate::tcp::recv::{tuning, window as recv_window};
@@ -140,7 +141,7 @@ impl Stack {
         seg: &Seg,
     ) -> Option<HalfOpen> {
         let tuple = origin.tuple;
-        let (device, path_mtu) = self.path_to(tuple.remote.ip())?;
+        let (device, device_mtu) = self.path_to(tuple.remote.ip())?;
         let options = self.listeners.get(id.0)?.options;
         let socket = options.socket.unwrap_or(self.cx.config.socket);
         let own_mss = self.own_mss(device, tuple.is_ipv6(), &socket);
@@ -162,7 +163,7 @@ impl Stack {
             device,
             peer_mss: seg.options.mss.unwrap_or(0),
             own_mss,
-            path_mtu,
+            device_mtu,
             rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
             shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,
@@ -310,6 +311,7 @@ impl Stack {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
         }
+        c.cold.stats.on_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);
         segment_arrives(c, &mut self.cx, origin, arrival);
         self.enqueue_for_accept(listener, conn);
@@ -327,6 +329,7 @@ impl Stack {
         let tuple = self.tables.tuple_of(&key);
         let options = self.listeners.get(entry.listener.0)?.options.socket;
         let mut c = Connection::passive(entry, &self.cx, options);
+        destination::on_open(&mut c, &mut self.cx);
         c.cold.listener = listener;
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;

@@ -8,10 +8,11 @@ use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
-use crate::tcp::send::{buffer as send_buffer, persist, window};
+use crate::tcp::send::{buffer as send_buffer, limit, persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
 use crate::trace::AckReason;
@@ -60,6 +61,7 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        limit::on_settled(c, &mut self.cx);
         c.release_idle_memory();
         if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);
@@ -86,6 +88,7 @@ impl Stack {
             return;
         }
         c.marks.set(Marks::DETACHED);
+        destination::on_end(c, &mut self.cx);
         let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
         let key = FlowKey {
             key: c.key,

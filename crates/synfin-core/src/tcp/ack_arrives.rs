@@ -3,6 +3,7 @@
 //! what follows from it is the business of [`recovery`](super::recovery).
 
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::recovery::phases::{self, Before};
 use crate::tcp::recovery::scoreboard::{Judge, News};
@@ -27,6 +28,7 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         sample_round_trip(c, cx, seg, &news);
         if before.syn {
             on_syn_acked(c, cx);
+            destination::on_syn_acked(c, cx);
         }
     }
     phases::on_ack(c, cx, seg, &before.ack, &news);
@@ -76,11 +78,9 @@ fn before(c: &Connection, seg: &Seg) -> Standing {
         ack: Before {
             in_flight,
             lost: c.cold.stats.octets_lost,
-            // News of congestion lets no window grow, nor does what ends a reduction: it leaves
-            // `ssthresh`. covers: 9937-6
-            cwnd_limited: (limited || half_used)
-                && !reducing
-                && !ecn::sender::reports_marks(c, seg),
+            // News of congestion lets no window grow.
+            cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
+            reducing,
             acked: acked - u32::from(acked > 0 && c.syn_unacked()),
             duplicate: is_duplicate(c, seg),
         },

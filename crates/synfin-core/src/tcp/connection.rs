@@ -15,22 +15,27 @@ use crate::counters::{Counters, DropReason};
 use crate::driver::DeviceId;
 use crate::event::{CloseReason, ListenerId, SoftError};
 use crate::ip::address::AddrId;
+use crate::ip::path_mtu::PathMtuTable;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::SlotId;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{Congestion, NewReno, initial_window};
+use crate::tcp::destination::Destinations;
 use crate::tcp::ecn::Ecn;
 use crate::tcp::fast_open;
 use crate::tcp::half_open::HalfOpen;
 pub(crate) use crate::tcp::marks::{Events, Marks};
-use crate::tcp::recovery::{Recovery, delivery, rack};
+use crate::tcp::path_mtu::{self, PathMtu};
+use crate::tcp::recovery::{Recovery, rack};
 use crate::tcp::recv::half::RecvHalf;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::{urgent, window as recv_window};
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
+use crate::tcp::send::limit::Stretch;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
 use crate::trace::{
@@ -48,6 +53,10 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
+    pub(crate) path_mtus: PathMtuTable,
+    /// Packets that may be fragmented so far.
+    pub(crate) fragmentable: u16,
+    pub(crate) destinations: Destinations,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
 }
@@ -185,6 +194,8 @@ pub(crate) struct Cold {
     pub(crate) ts_recent_at: Tick,
     pub(crate) last_received: Tick,
     pub(crate) last_sent: Tick,
+    /// When the congestion window was last used, at least by half (RFC 7661).
+    pub(crate) validated_at: Tick,
     pub(crate) flow: FlowId,
     pub(crate) listener: Option<ListenerId>,
     pub(crate) coarse: CoarseTimers,
@@ -209,8 +220,7 @@ pub(crate) struct Cold {
     pub(crate) receive_limit: Option<ReceiveLimit>,
     pub(crate) tuning: Tuning,
     pub(crate) rcv_mss: u16,
-    /// The largest IP packet of the path in octets.
-    pub(crate) path_mtu: u16,
+    pub(crate) path_mtu: PathMtu,
 }
 
 /// Deadlines that are measured in seconds, and where the connection is filed in the wheels.
@@ -226,36 +236,16 @@ pub(crate) struct CoarseTimers {
     pub(crate) filed_coarse: Option<Instant>,
 }
 
-/// Numbers that STATUS reports.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stats {
-    pub(crate) octets_sent: u64,
-    pub(crate) octets_received: u64,
-    pub(crate) segments_sent: u32,
-    pub(crate) segments_received: u32,
-    pub(crate) retransmissions: u32,
-    /// Octets of sequence space that the peer has, by number or SACK.
-    pub(crate) octets_delivered: u64,
-    /// Octets found lost.
-    pub(crate) octets_lost: u64,
-}
-
-impl Stats {
-    pub(crate) fn totals(&self) -> delivery::Totals {
-        delivery::Totals {
-            delivered: self.octets_delivered,
-            lost: self.octets_lost,
-        }
-    }
-}
-
 /// What exists only while the connection is at work.
 #[derive(Debug, Default)]
 pub(crate) struct Active {
     pub(crate) send: SendHalf,
     pub(crate) recv: RecvHalf,
     pub(crate) recovery: Recovery,
+    pub(crate) path: path_mtu::Flight,
     pub(crate) deadlines: Deadlines,
+    /// What keeps the sender from sending.
+    pub(crate) limit: Stretch,
     /// `SND.UP`, until it is acknowledged.
     pub(crate) urgent: Option<SeqNum>,
     /// Until the handshake is over.
@@ -310,7 +300,8 @@ pub(crate) struct Opening {
     pub(crate) flow: FlowId,
     pub(crate) device: DeviceId,
     pub(crate) own_mss: u16,
-    pub(crate) path_mtu: u16,
+    /// The largest packet of the device.
+    pub(crate) device_mtu: u16,
     pub(crate) socket: Option<SocketOptions>,
 }
 
@@ -318,6 +309,7 @@ impl Connection {
     /// A connection in CLOSED, about to be opened.
     pub(crate) fn new(opening: Opening, cx: &Context) -> Self {
         let now = Tick::of(cx.now);
+        let path_mtu = path_of(&opening, cx);
         let zero = SeqNum::new(0);
         let iss = opening.iss;
         let mut c = Self {
@@ -356,10 +348,11 @@ impl Connection {
                 ts_recent_at: now,
                 last_received: now,
                 last_sent: now,
+                validated_at: now,
                 flow: opening.flow,
                 listener: None,
                 coarse: CoarseTimers::default(),
-                stats: Stats::default(),
+                stats: Stats::new(now),
                 challenge: ChallengeLimiter::new(cx.config.tcp.challenge.burst, now),
                 events: Events::NONE,
                 close_reason: None,
@@ -376,7 +369,7 @@ impl Connection {
                 receive_limit: None,
                 tuning: Tuning::new(&cx.config, now),
                 rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
-                path_mtu: opening.path_mtu,
+                path_mtu,
             },
         };
         c.cold.own_shift = recv_window::shift_for(c.options(&cx.config), &cx.config);
@@ -395,7 +388,7 @@ impl Connection {
             flow: entry.flow,
             device: entry.device,
             own_mss: entry.own_mss,
-            path_mtu: entry.path_mtu,
+            device_mtu: entry.device_mtu,
             socket,
         };
         let mut c = Self::new(opening, cx);
@@ -409,6 +402,7 @@ impl Connection {
         c.snd.wl1 = entry.irs;
         c.cold.max_snd_wnd = c.snd.wnd;
         c.cold.challenge = entry.challenge;
+        c.cold.stats.on_half_open(entry.copies, entry.timeouts);
         if entry.timeouts > 0 {
             c.marks.set(Marks::SYN_LOST);
             c.active().recovery.timeouts = entry.timeouts;
@@ -561,7 +555,11 @@ impl Connection {
     /// Computes `eff_snd_mss` and tells it; the window is scaled along. covers: 9293-MUST-16,
     /// 2525-18
     pub(crate) fn update_mss(&mut self) -> u32 {
-        let path = self.cold.path_mtu.saturating_sub(self.ip_header_len() + 20);
+        let path = self
+            .cold
+            .path_mtu
+            .current
+            .saturating_sub(self.ip_header_len() + 20);
         let timestamps = if self.marks.has(Marks::TIMESTAMPS) {
             12
         } else {
@@ -689,6 +687,17 @@ impl Connection {
         };
         cx.trace(self.cold.flow, event);
     }
+}
+
+/// What is known of the path before anything was sent.
+fn path_of(opening: &Opening, cx: &Context) -> PathMtu {
+    let (remote, v6) = match opening.remote_v6 {
+        Some(addr) => (IpAddr::V6(addr), true),
+        None => (IpAddr::V4(opening.key.remote_v4), false),
+    };
+    let mode = opening.socket.unwrap_or(cx.config.socket).path_mtu;
+    let known = cx.path_mtus.get(remote);
+    PathMtu::new(mode, v6, opening.device_mtu, known, cx)
 }
 
 /// What full-sized segments of the peer are taken to hold until one is seen.

@@ -18,6 +18,7 @@ use crate::event::ListenerId;
 use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
+use crate::tcp::tally::FastOpenResult;
 use crate::time::Instant;
 use crate::trace::{FastOpenEvent, LossSign, TraceEvent};
 
@@ -152,7 +153,11 @@ pub(crate) fn syn_text(c: &mut Connection, cx: &mut Context) -> u32 {
         return 0;
     }
     // What the path takes is known; of the peer, what it said last time.
-    let room = c.cold.path_mtu.saturating_sub(c.ip_header_len() + 20);
+    let room = c
+        .cold
+        .path_mtu
+        .current
+        .saturating_sub(c.ip_header_len() + 20);
     let mss = room.min(c.effective_peer_mss(cx.fast_open.mss(path)));
     let len = c.unsent().min(u32::from(mss.saturating_sub(OPTION_SPACE)));
     trace(c, cx, FastOpenEvent::Used { len });
@@ -170,6 +175,7 @@ pub(crate) fn on_syn_repeated(c: &mut Connection, cx: &mut Context) {
         return; // SYNs that crossed
     }
     cx.counters.fast_open_active_fail += 1;
+    c.cold.stats.rare().fast_open = FastOpenResult::NoAnswer;
     avoid(c, cx, path, FastOpenEvent::NoAnswer);
 }
 
@@ -202,6 +208,7 @@ pub(crate) fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         cx.fast_open.put(path, known, &config);
         trace(c, cx, FastOpenEvent::Learned);
     } else if option.is_request() {
+        c.cold.stats.rare().fast_open = FastOpenResult::NoCookie;
         avoid(c, cx, path, FastOpenEvent::NotOffered);
     }
 }
@@ -220,12 +227,17 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
     let Some(active) = &mut c.active else { return };
     if active.send.sent.is_empty() {
         cx.counters.fast_open_active += 1;
+        c.cold.stats.rare().fast_open = FastOpenResult::Accepted;
         trace(c, cx, FastOpenEvent::Accepted);
         return;
     }
     active.send.mark_lost(0, LossSign::FastOpenRefused);
     c.marks.clear(Marks::HANDSHAKE_ACK);
     cx.counters.fast_open_active_fail += u64::from(client);
+    let came_of = &mut c.cold.stats.rare().fast_open;
+    if *came_of == FastOpenResult::None {
+        *came_of = FastOpenResult::NotTaken;
+    }
     trace(c, cx, FastOpenEvent::Refused);
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct HalfOpen {
     /// The peer's MSS option; 0 without one.
     pub(crate) peer_mss: u16,
     pub(crate) own_mss: u16,
-    pub(crate) path_mtu: u16,
+    pub(crate) device_mtu: u16,
     /// The window offered in the SYN,ACK.
     pub(crate) rcv_wnd: u16,
     /// The shift of the windows after it, if scaling is in use.

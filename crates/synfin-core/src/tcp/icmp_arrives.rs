@@ -6,7 +6,8 @@ use crate::event::{CloseReason, SoftError};
 use crate::ip::icmp::IcmpKind;
 use crate::state::{Cause, State};
 use crate::tcp::connection::{Connection, Context, Events};
-use crate::trace::{LossSign, TraceEvent};
+use crate::tcp::path_mtu::claims;
+use crate::trace::TraceEvent;
 
 /// Whether the quoted segment is one of those in flight; anything else may be forged.
 /// covers: 5927-1
@@ -14,11 +15,11 @@ pub(crate) fn is_in_flight(c: &Connection, seq: SeqNum) -> bool {
     seq.at_or_after(c.snd.una) && seq.before(c.snd.nxt)
 }
 
-/// Takes an error about a segment that is in flight.
+/// Takes an error about the segment at `seq`, which is in flight.
 /// covers: 9293-MUST-54, 9293-MUST-56, 9293-SHLD-26, DEC-7, 5927-2, ST-210, ST-211, ST-422
-pub(crate) fn on_error(c: &mut Connection, cx: &mut Context, kind: IcmpKind, path_mtu: u16) {
+pub(crate) fn on_error(c: &mut Connection, cx: &mut Context, kind: IcmpKind, seq: SeqNum) {
     match kind {
-        IcmpKind::PacketTooBig { .. } => lower_path_mtu(c, cx, path_mtu),
+        IcmpKind::PacketTooBig { mtu } => claims::on_too_big(c, cx, mtu, seq),
         IcmpKind::Hard(error) | IcmpKind::Administrative(error) if is_opening(c) => {
             let why = match error {
                 // covers: 1122-23
@@ -45,25 +46,5 @@ fn report(c: &mut Connection, cx: &mut Context, error: SoftError) {
     }
     if cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Soft(error));
-    }
-}
-
-/// The path takes less than we thought: what is in flight and too big goes again in smaller
-/// pieces, without a response of congestion control. covers: 1191-2, 1191-6, AB-32, BUG-17
-pub(crate) fn lower_path_mtu(c: &mut Connection, cx: &mut Context, path_mtu: u16) {
-    if path_mtu >= c.cold.path_mtu {
-        return;
-    }
-    c.cold.path_mtu = path_mtu;
-    let mss = c.update_mss();
-    let Some(active) = &mut c.active else { return };
-    for place in 0..active.send.sent.len() {
-        if active.send.sent[place].len > mss {
-            active.send.mark_lost(place, LossSign::PathMtu);
-            active.recovery.force_first = true;
-        }
-    }
-    if cx.tracer.is_on() {
-        c.trace_congestion(cx);
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         timestamps: c.marks.has(Marks::TIMESTAMPS),
         sack: c.marks.has(Marks::SACK),
         eff_snd_mss: c.eff_snd_mss,
-        path_mtu: c.cold.path_mtu,
+        path_mtu: c.cold.path_mtu.current,
         cwnd: c.congestion_window(),
         ssthresh: c.cold.congestion.ssthresh(),
         in_flight: active.map_or(0, |active| active.send.in_flight),
@@ -141,7 +141,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         octets_received: c.cold.stats.octets_received,
         segments_sent: c.cold.stats.segments_sent,
         segments_received: c.cold.stats.segments_received,
-        retransmissions: c.cold.stats.retransmissions,
+        retransmissions: c.cold.stats.rare_so_far().retransmissions,
         timer: next_timer(c),
         user_timeout: match c.options(&cx.config).user_timeout {
             UserTimeout::After(timeout) => Some(timeout),

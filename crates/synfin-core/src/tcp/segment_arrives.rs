@@ -46,7 +46,6 @@ pub(crate) fn segment_arrives(
     origin: Origin,
     arrival: &mut Arrival,
 ) {
-    c.cold.stats.segments_received = c.cold.stats.segments_received.wrapping_add(1);
     let _ = checks(c, cx, origin, arrival);
     if let Some(text) = arrival.text.take() {
         cx.pool.free(text);

@@ -23,7 +23,6 @@ pub(crate) fn in_syn_sent(
     origin: Origin,
     mut arrival: Arrival,
 ) {
-    c.cold.stats.segments_received = c.cold.stats.segments_received.wrapping_add(1);
     let seg = arrival.seg;
     let bad_ack = seg.has_ack() && !(seg.ack.after(c.cold.iss) && seg.ack.at_or_before(c.snd.nxt));
     if bad_ack {

@@ -51,6 +51,12 @@ fn what_arrives_is_counted() {
     assert_eq!((ace(&text[0]), field(&text[0])), (7, ECT_0));
     let fin = peer.one("{FIN. seq=R ack=6 ace=5 ce}");
     assert_eq!(ace(&fin), 0, "8, of which three bits are told");
+    let conn = peer.stack.conn(peer.id()).expect("a live handle");
+    let info = conn.tcp_info(peer.now);
+    assert_eq!((info.ecn_mode, info.options & 8), (2, 8));
+    assert_eq!((info.received_ce, info.received_ce_bytes), (3, 7));
+    assert_eq!((info.received_e0_bytes, info.received_e1_bytes), (10, 3));
+    assert_eq!(info.delivered_ce, 0);
 }
 
 /// covers: 9768-7, 3168-8
@@ -224,6 +230,8 @@ fn late_acknowledgements_bring_no_news() {
     peer.says(20 * MSS as usize);
     peer.all(&format!("{{. seq=1 ack={} ace=6}}", 11 + 2 * MSS));
     let reduced = peer.cwnd();
+    let conn = peer.stack.conn(peer.id()).expect("a live handle");
+    assert_eq!(conn.tcp_info(peer.now).delivered_ce, 1);
     assert_eq!(peer.stack.counters().ecn_echo_received, 1);
     peer.all(&format!("{{. seq=1 ack={} ace=5}}", 11 + MSS));
     assert_eq!(peer.stack.counters().ecn_echo_received, 1);

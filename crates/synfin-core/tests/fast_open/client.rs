@@ -28,6 +28,13 @@ fn connect(peer: &mut Peer, local_port: u16, text: usize) -> Emitted {
 
 const COOKIE: &str = "0102030405060708";
 
+/// What `TcpInfo` says of it: why it failed, and whether the SYN's text was acknowledged with it.
+fn came_of(peer: &Peer) -> (u8, bool) {
+    let conn = peer.stack.conn(peer.id()).expect("a live handle");
+    let info = conn.tcp_info(peer.now);
+    (info.fastopen_client_fail, info.options & 32 != 0)
+}
+
 /// The first connection, which fetches the cookie.
 fn learned(setup: Setup, mss: u16) -> Peer {
     let mut peer = Peer::new(setup);
@@ -68,6 +75,7 @@ fn the_second_connection_carries_its_text_on_the_syn() {
         peer.expect("{. seq=1 ack=2961}", "");
         assert_eq!(peer.stack.counters().fast_open_active, 1);
         assert_eq!(peer.stack.counters().retrans_segs, 0);
+        assert_eq!(came_of(&peer), (0, true));
     }
 }
 
@@ -83,6 +91,7 @@ fn text_that_was_not_taken_goes_again_with_the_first_acknowledgement() {
         peer.expect(&format!("{{SYN. seq=0 ack={acked}}}"), rest);
         peer.expect("{. seq=1 ack=101}", "");
         assert_eq!(peer.stack.counters().fast_open_active_fail, 1);
+        assert_eq!(came_of(&peer), (2, false));
     }
 }
 
@@ -96,6 +105,7 @@ fn a_syn_without_an_answer_is_repeated_bare_and_the_next_connect_is_plain() {
     assert_eq!(again[0].options.fast_open, None);
     peer.expect("{SYN. seq=0 ack=1}", "{. seq=1 ack=1 len=100}");
     peer.expect("{. seq=1 ack=101}", "");
+    assert_eq!(came_of(&peer), (3, false));
     peer.marks = Default::default();
     let plain = connect(&mut peer, 5002, 100);
     assert_eq!(plain.options.fast_open, None);
@@ -113,6 +123,7 @@ fn a_peer_that_gives_no_cookie_is_not_asked_again_for_a_while() {
     let mut peer = Peer::new(Setup::default());
     connect(&mut peer, 5000, 0);
     peer.expect("{SYN. seq=0 ack=1}", "{. seq=1 ack=1}");
+    assert_eq!(came_of(&peer), (1, false));
     peer.marks = Default::default();
     assert_eq!(connect(&mut peer, 5001, 0).options.fast_open, None);
 }

@@ -5,12 +5,16 @@
 mod support;
 
 mod counting;
+mod destinations;
+mod limits;
 mod newreno;
 mod nonsense;
 mod pacing;
 mod path;
+mod pauses;
 mod prr;
 mod rack;
 mod spurious;
+mod status;
 mod tail;
 mod timer;

@@ -58,6 +58,8 @@ impl Peer {
         if let Some(timestamps) = segment.options.timestamps {
             self.last_ts = timestamps.val;
         }
+        let atomic = segment.fragment_id.is_none();
+        assert!(atomic || self.may_fragment, "7323-24: DF is set");
         let (seq, ack) = self.relative(segment);
         self.marks.n = self.marks.n.max(seq + i64::from(segment.len()));
         if segment.has(Flags::ACK) {

@@ -31,6 +31,7 @@ impl Peer {
         };
         let mut bytes = vec![0; message.message_len()];
         message.emit(&mut bytes);
+        bytes[2] ^= u8::from(self.corrupt_icmp);
         let router = "10.0.0.254".parse().expect("an address");
         let bytes = ip(router, self.local.ip(), protocol::ICMP, &bytes);
         self.deliver(&[bytes]);
@@ -57,6 +58,7 @@ impl Peer {
         };
         let mut bytes = vec![0; message.message_len()];
         message.emit(router, local, &mut bytes);
+        bytes[2] ^= u8::from(self.corrupt_icmp);
         let bytes = ip(router.into(), local.into(), protocol::ICMPV6, &bytes);
         self.deliver(&[bytes]);
     }

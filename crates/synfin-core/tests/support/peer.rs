@@ -108,6 +108,10 @@ pub(crate) struct Peer {
     /// Octets that the application wrote and read.
     pub(crate) written: i64,
     pub(crate) delivered: i64,
+    /// ICMP messages have a wrong checksum.
+    pub(crate) corrupt_icmp: bool,
+    /// The stack may let packets be fragmented.
+    pub(crate) may_fragment: bool,
     /// The last packet that the stack emitted.
     pub(crate) last_packet: Vec<u8>,
     started: Instant,
@@ -157,6 +161,8 @@ impl Peer {
             marks: Marks::default(),
             written: 0,
             delivered: 0,
+            corrupt_icmp: false,
+            may_fragment: false,
             last_packet: Vec::new(),
             started: now,
             stack_shift: 0,

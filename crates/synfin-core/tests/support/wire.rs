@@ -14,6 +14,10 @@ pub(crate) struct Emitted {
     pub(crate) dst: SocketAddr,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
+    /// Octets of the packet.
+    pub(crate) packet_len: u16,
+    /// The identification of a packet that may be fragmented: DF is not set.
+    pub(crate) fragment_id: Option<u16>,
     pub(crate) seq: SeqNum,
     pub(crate) ack: SeqNum,
     pub(crate) flags: Flags,
@@ -112,12 +116,13 @@ pub(crate) fn read(at: Instant, frame: &Transmit<'_>, mtu: usize) -> Packet {
     let mut bytes = vec![0; frame.len()];
     frame.copy_into(&mut bytes);
     assert!(bytes.len() <= mtu, "INV-8: longer than the MTU");
+    let mut fragment_id = None;
     let (src, dst, protocol, ttl, tos, payload): (IpAddr, IpAddr, _, _, _, _) = match bytes[0] >> 4
     {
         4 => {
             let header = Ipv4Header::parse(&bytes).expect("an IPv4 header");
             assert!(ipv4::verify_checksum(&bytes), "IPv4 header checksum");
-            assert!(header.dont_fragment, "7323-24: DF is set");
+            fragment_id = (!header.dont_fragment).then_some(header.id);
             let addresses = (header.src.into(), header.dst.into());
             let rest = (
                 header.protocol,
@@ -153,6 +158,8 @@ pub(crate) fn read(at: Instant, frame: &Transmit<'_>, mtu: usize) -> Packet {
         dst: SocketAddr::new(dst, segment.dst_port),
         ttl,
         tos,
+        packet_len: bytes.len() as u16,
+        fragment_id,
         seq: segment.seq,
         ack: segment.ack,
         flags: segment.flags,

@@ -8,6 +8,7 @@ use crate::link::Verdict;
 use crate::port::Outgoing;
 use crate::sim::{Arrival, Due, Sim};
 use crate::too_big;
+use crate::window;
 
 /// A packet that a host sends, and where it goes.
 struct Passing {
@@ -34,12 +35,16 @@ impl Sim {
     }
 
     fn pass(&mut self, from: usize, link: usize, side: usize, outgoing: Outgoing) {
-        let Outgoing { octets, trace } = outgoing;
+        let Outgoing { mut octets, trace } = outgoing;
         self.packets += 1;
         self.digest.add_number(self.now.as_nanos());
         self.digest.add_number(from as u64);
         self.digest.add(&octets);
         self.check_packet(link, side, &octets);
+        let treatment = self.treatment(from, &octets);
+        if let Some(Treatment::Window(field)) = treatment {
+            window::write(&mut octets, field);
+        }
         let to = self.links[link].ends[1 - side];
         let packet = self.record_packet(|sent| Trip {
             from: EndId(from),
@@ -57,7 +62,7 @@ impl Sim {
             side,
             packet,
         };
-        self.treat(&passing, octets);
+        self.treat(&passing, octets, treatment);
     }
 
     fn check_packet(&mut self, link: usize, side: usize, octets: &[u8]) {
@@ -70,8 +75,7 @@ impl Sim {
         }
     }
 
-    fn treat(&mut self, passing: &Passing, mut octets: Vec<u8>) {
-        let treatment = self.treatment(passing.from, &octets);
+    fn treat(&mut self, passing: &Passing, mut octets: Vec<u8>, treatment: Option<Treatment>) {
         if treatment == Some(Treatment::Drop) {
             return self.lose(passing, "fault");
         }
@@ -104,7 +108,7 @@ impl Sim {
             Some(Treatment::Mark) => ecn::mark(&mut octets),
             Some(Treatment::ClearField) => ecn::clear_field(&mut octets),
             Some(Treatment::ClearFlags) => ecn::clear_flags(&mut octets),
-            Some(Treatment::Drop) | None => {}
+            Some(Treatment::Drop | Treatment::Window(_)) | None => {}
         }
         if let Some(again) = again {
             self.send_copy(passing, again, &octets);
@@ -180,7 +184,8 @@ impl Sim {
     fn tell_path_mtu(&mut self, passing: &Passing, octets: &[u8]) {
         let link = &self.links[passing.link];
         let config = &link.configs[passing.side];
-        let Some(error) = config.path_mtu.and_then(|mtu| too_big::answer(octets, mtu)) else {
+        let mtu = config.path_mtu.filter(|_| !config.silent);
+        let Some(error) = mtu.and_then(|mtu| too_big::answer(octets, mtu)) else {
             return;
         };
         // Half the way there and half the way back.

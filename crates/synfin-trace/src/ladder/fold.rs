@@ -5,6 +5,7 @@ use std::time::Duration;
 use synfin_core::{Flags, Instant, SendReason};
 
 use crate::conversation::{Conversation, Step};
+use crate::ladder::label::takes_window_back;
 use crate::ladder::layout::{Body, Row};
 use crate::mark::Lifeline;
 use crate::words;
@@ -83,7 +84,7 @@ pub(crate) fn fold(conversation: &Conversation<'_>, rows: Vec<Row>) -> Vec<Row> 
     let mut folded = Vec::new();
     let mut run: Vec<Row> = Vec::new();
     for row in rows {
-        if is_plain(conversation, &row) {
+        if is_held(&row) || is_plain(conversation, &row) {
             run.push(row);
         } else {
             end_run(conversation, &mut run, &mut folded);
@@ -95,13 +96,17 @@ pub(crate) fn fold(conversation: &Conversation<'_>, rows: Vec<Row>) -> Vec<Row> 
 }
 
 fn end_run(conversation: &Conversation<'_>, run: &mut Vec<Row>, folded: &mut Vec<Row>) {
-    if run.len() < SHORTEST {
+    let packets = run.iter().filter(|row| !is_held(row)).count();
+    if packets < SHORTEST {
         folded.append(run);
         return;
     }
+    let (held, mut packets): (Vec<Row>, Vec<Row>) = run.drain(..).partition(is_held);
+    let run = &mut packets;
     let tail = run.split_off(run.len() - KEPT);
     let middle = run.split_off(KEPT);
     folded.append(run);
+    folded.extend(held);
     let mut sum = Run::default();
     for row in &middle {
         if let Body::Whole(index) = row.body {
@@ -113,6 +118,10 @@ fn end_run(conversation: &Conversation<'_>, run: &mut Vec<Row>, folded: &mut Vec
         body: Body::Folded(sum),
     });
     folded.extend(tail);
+}
+
+fn is_held(row: &Row) -> bool {
+    matches!(row.body, Body::Held(..))
 }
 
 /// Of these, CWR alone tells that a window was reduced (RFC 3168).
@@ -142,5 +151,6 @@ fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
         && ecn != Flags::CWR.bits()
         && step.segment.sack.is_empty()
         && step.segment.window > 0
+        && !takes_window_back(conversation, index)
         && changes.filter(|margin| margin.state.is_some()).count() == 0
 }

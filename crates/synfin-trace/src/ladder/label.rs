@@ -26,7 +26,9 @@ pub(crate) fn label(conversation: &Conversation<'_>, index: usize, room: usize) 
     }
     if step.segment.window == 0 && !step.segment.flags.contains(Flags::RST) {
         parts.push("win=0".to_owned());
-    } else if step.packet.reason == Some(SendReason::Ack(AckReason::WindowUpdate)) {
+    } else if step.packet.reason == Some(SendReason::Ack(AckReason::WindowUpdate))
+        || takes_window_back(conversation, index)
+    {
         parts.push(format!("win={}", step.segment.window));
     }
     for block in step.segment.sack.iter() {
@@ -82,6 +84,22 @@ fn shows_ack(conversation: &Conversation<'_>, index: usize) -> bool {
     step.segment.text_len == 0 || before.is_none_or(|other| other.segment.ack != step.segment.ack)
 }
 
+/// The window ends before that of the segment before, and not by the rounding of its scale.
+pub(crate) fn takes_window_back(conversation: &Conversation<'_>, index: usize) -> bool {
+    const ROUNDING: u32 = 256;
+    let step = &conversation.steps[index];
+    let promises = |step: &Step<'_>| {
+        let flags = step.segment.flags;
+        flags.contains(Flags::ACK) && !flags.intersects(Flags::SYN.with(Flags::RST))
+    };
+    let before = conversation.steps[..index].iter().rev();
+    let before = before
+        .filter(|other| other.from == step.from)
+        .find(|other| promises(other));
+    let edge = |step: &Step<'_>| step.segment.ack + step.segment.window;
+    promises(step) && before.is_some_and(|before| (edge(step) + ROUNDING).before(edge(before)))
+}
+
 fn syn_options(step: &Step<'_>) -> Vec<String> {
     let segment = &step.segment;
     if !segment.flags.contains(Flags::SYN) {
@@ -111,6 +129,7 @@ fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
     match step.packet.reason? {
         SendReason::Retransmission { by, .. } => Some(format!("again, {}", sign(by))),
         SendReason::ZeroWindowProbe => Some("window probe".to_owned()),
+        SendReason::PathMtuProbe => Some("MTU probe".to_owned()),
         SendReason::KeepAliveProbe => Some("keep-alive probe".to_owned()),
         SendReason::Ack(AckReason::Challenge) => Some("challenge".to_owned()),
         _ => None,
@@ -122,6 +141,7 @@ fn sign(by: LossSign) -> &'static str {
     match by {
         LossSign::FastRetransmit => "3 dup ACKs",
         LossSign::TailLossProbe => "TLP",
+        LossSign::PathMtuProbe => "MTU probe",
         other => words::loss_sign(other),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use synfin_core::{Cause, Instant, State};
 
 use crate::conversation::{Conversation, Step};
+use crate::held;
 use crate::ladder::fold;
 use crate::mark::{Change, Lifeline, Mark, MarkKind};
 use crate::summary::is_own_decision;
@@ -48,6 +49,8 @@ pub(crate) enum Body {
     Wait(Lifeline, String),
     /// Words about one end.
     Words(Lifeline, String),
+    /// What held one end back from there on; it interrupts no run of plain packets.
+    Held(Lifeline, String),
 }
 
 /// When a row is due, and its rank among rows of the same instant: timers come before what they
@@ -69,7 +72,11 @@ pub(crate) fn rows(conversation: &Conversation<'_>, words: bool, unfolded: bool)
         }
     }
     let marks = conversation.marks.iter();
-    placed.extend(marks.filter_map(|mark| aside(mark, words)));
+    let shown = marks.filter(|mark| match mark.what {
+        MarkKind::Held { by, lasted } => held::is_shown(by, lasted, usual),
+        _ => true,
+    });
+    placed.extend(shown.filter_map(|mark| aside(mark, words)));
     placed.sort_by_key(|(place, _)| *place);
     let rows: Vec<Row> = placed.into_iter().flat_map(|(_, rows)| rows).collect();
     if unfolded {
@@ -219,6 +226,8 @@ fn aside(mark: &Mark, with_words: bool) -> Option<(Place, Vec<Row>)> {
         MarkKind::Ecn(what) | MarkKind::Recovery(what) => {
             (3, free(Body::Words(side, (*what).to_owned())))
         }
+        MarkKind::PathMtu(what) => (3, free(Body::Words(side, what.clone()))),
+        MarkKind::Held { by, lasted } => (3, free(Body::Held(side, words::held(*by, *lasted)))),
         MarkKind::Note(text) if with_words => (5, free(Body::Words(side, text.clone()))),
         MarkKind::Crashed => (3, free(Body::Words(side, "host is gone".to_owned()))),
         MarkKind::Restarted => (3, free(Body::Words(side, "host restarts".to_owned()))),

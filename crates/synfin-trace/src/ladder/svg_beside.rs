@@ -7,6 +7,7 @@ use synfin_core::{Flags, Instant};
 
 use crate::colour::state_colour;
 use crate::conversation::Step;
+use crate::held;
 use crate::ladder::label::label;
 use crate::ladder::svg::Picture;
 use crate::ladder::svg_draw::{
@@ -100,10 +101,11 @@ impl Picture<'_, '_> {
         let mut brackets: Vec<Bracket> = Vec::new();
         let changes = self.conversation.changes(side);
         let mut notes: Vec<Note> = changes.iter().map(|change| self.state_of(change)).collect();
+        let usual_flight = self.conversation.usual_flight();
         let marks = self.conversation.marks.iter();
         for mark in marks.filter(|mark| mark.side == side) {
             let y = self.axis.y(mark.at);
-            if let Some(words) = aside(&mark.what) {
+            if let Some(words) = aside(&mark.what, usual_flight) {
                 notes.push(Note {
                     y,
                     colour: "#475569",
@@ -199,15 +201,18 @@ fn matters(step: &Step<'_>) -> bool {
         || !step.departure.is_empty()
 }
 
-fn aside(what: &MarkKind) -> Option<String> {
+fn aside(what: &MarkKind, usual_flight: Duration) -> Option<String> {
     match what {
         MarkKind::State(_) | MarkKind::Note(_) => None,
+        MarkKind::Held { by, lasted } if !held::is_shown(*by, *lasted, usual_flight) => None,
+        MarkKind::Held { by, lasted } => Some(words::held_short(*by, *lasted)),
         MarkKind::Timer { timer, ran, .. } => {
             let (timer, ran) = (words::timer(*timer), words::span(*ran));
             Some(format!("{timer} fired, {ran}"))
         }
         MarkKind::Cancelled { timer, .. } => Some(format!("{} cancelled", words::timer(*timer))),
         MarkKind::Ecn(what) | MarkKind::Recovery(what) => Some((*what).to_owned()),
+        MarkKind::PathMtu(what) => Some(what.clone()),
         MarkKind::Closed(reason) => Some(reason.to_string()),
         MarkKind::Crashed => Some("host is gone".to_owned()),
         MarkKind::Restarted => Some("host restarts".to_owned()),

@@ -57,7 +57,7 @@ impl Painter<'_, '_> {
     fn row(&self, out: &mut String, row: &Row) {
         match &row.body {
             Body::Wait(side, text) => return line(out, &aside(*side, text)),
-            Body::Words(side, text) => {
+            Body::Words(side, text) | Body::Held(side, text) => {
                 let end = self.conversation.pair.ends[side.index()];
                 let name = self.conversation.timeline.name(end);
                 let text = format!("{name}: {text}");
@@ -103,7 +103,7 @@ impl Painter<'_, '_> {
             Body::Departure(index, letter) => self.half(*index, *letter, true),
             Body::Arrival(index, letter) => self.half(*index, *letter, false),
             Body::Folded(run) => format!(":{:^width$}:", run.words("segs"), width = BETWEEN - 2),
-            Body::Empty | Body::Wait(..) | Body::Words(..) => String::new(),
+            Body::Empty | Body::Wait(..) | Body::Words(..) | Body::Held(..) => String::new(),
         };
         format!("{text:<BETWEEN$}")
     }

@@ -1,8 +1,8 @@
 //! BBR version 3 of the model: draft-ietf-ccwg-bbr with its constants.
 //!
-//! Left out: the allowance for aggregated acknowledgements, idle restarts, and ECN, none of which
-//! occur on this path.
+//! Left out: idle restarts and ECN, neither of which occurs on this path.
 
+mod aggregation;
 mod bounds;
 mod phases;
 
@@ -11,6 +11,7 @@ use synfin_sim::Random;
 use super::rate::{FullPipe, MIN_PIPE, PACING_MARGIN, QUANTA, Round};
 use super::{Ack, Control, INITIAL_WINDOW, Lost};
 use crate::loss::case::ROUND_TRIP;
+use aggregation::Aggregation;
 use bounds::{Bounds, LossRound};
 use phases::{AckPhase, MinRtt, Probe};
 
@@ -65,13 +66,12 @@ pub(super) struct Bbr3 {
     loss_round: LossRound,
     probe: Probe,
     min_rtt: MinRtt,
+    aggregation: Aggregation,
     cwnd: f64,
     prior_cwnd: f64,
     pacing_rate: f64,
-    /// Gaps that began in this round, and packets lost in it; whether all of it was recovery.
+    /// Gaps that began in this round of losses.
     gaps: u32,
-    lost: f64,
-    recovering: bool,
 }
 
 impl Bbr3 {
@@ -88,12 +88,11 @@ impl Bbr3 {
             loss_round: LossRound::default(),
             probe: Probe::default(),
             min_rtt: MinRtt::new(rtt),
+            aggregation: Aggregation::default(),
             cwnd: INITIAL_WINDOW,
             prior_cwnd: INITIAL_WINDOW,
             pacing_rate: STARTUP_PACING_GAIN * INITIAL_WINDOW / rtt,
             gaps: 0,
-            lost: 0.0,
-            recovering: false,
         }
     }
 
@@ -106,11 +105,12 @@ impl Bbr3 {
     }
 
     fn inflight(&self, bandwidth: f64, gain: f64) -> f64 {
+        self.quantized(gain * bandwidth * self.min_rtt.value)
+    }
+
+    fn quantized(&self, inflight: f64) -> f64 {
         let more = if self.state == State::Up { 2.0 } else { 0.0 };
-        (gain * bandwidth * self.min_rtt.value)
-            .max(QUANTA)
-            .max(MIN_PIPE)
-            + more
+        inflight.max(QUANTA).max(MIN_PIPE) + more
     }
 
     fn target_inflight(&self) -> f64 {
@@ -137,6 +137,14 @@ impl Bbr3 {
             }
             self.loss_round.lossy = false;
         }
+        let bandwidth = self.bandwidth();
+        self.aggregation.on_ack(
+            ack.now,
+            bandwidth,
+            self.cwnd,
+            self.round.count,
+            self.full_reached,
+        );
         self.check_startup(ack);
         self.check_drain(ack);
         self.update_probe(ack);
@@ -147,7 +155,7 @@ impl Bbr3 {
     fn check_startup(&mut self, ack: &Ack) {
         self.full_pipe.on_ack(ack.rate, self.round.started);
         self.full_reached |= self.full_pipe.now;
-        if self.round.started {
+        if self.loss_round.started {
             self.check_startup_losses(ack);
         }
         if self.state == State::Startup && self.full_reached {
@@ -155,16 +163,17 @@ impl Bbr3 {
         }
     }
 
+    /// At the end of a round of losses, like the authors' own implementation, so that it shows how
+    /// much is lost of a flight.
     fn check_startup_losses(&mut self, ack: &Ack) {
-        let sent = ack.delivered - ack.prior_delivered + self.lost;
-        let lossy = self.gaps >= STARTUP_LOSSES && self.lost > sent * bounds::LOSS_THRESHOLD;
-        if self.state == State::Startup && self.recovering && lossy {
+        let too_high = bounds::is_too_high(ack.lost_since, ack.tx_in_flight);
+        let lossy = self.gaps >= STARTUP_LOSSES && too_high;
+        if self.state == State::Startup && ack.in_recovery && lossy {
             self.full_reached = true;
             let bdp = self.max_bandwidth() * self.min_rtt.value;
             self.bounds.inflight_long = bdp.max(self.loss_round.inflight_latest);
         }
-        (self.gaps, self.lost) = (0, 0.0);
-        self.recovering = ack.in_recovery;
+        self.gaps = 0;
     }
 
     fn check_drain(&mut self, ack: &Ack) {
@@ -174,8 +183,9 @@ impl Bbr3 {
     }
 
     fn set_cwnd(&mut self, ack: &Ack) {
-        let max = self.inflight(self.bandwidth(), self.state.gains().1);
-        self.cwnd = (self.cwnd - ack.newly_lost).max(1.0);
+        let inflight = self.state.gains().1 * self.bandwidth() * self.min_rtt.value;
+        let max = self.quantized(inflight + self.aggregation.excess());
+        //X         self.cwnd = (self.cwnd - ack.newly_lost).max(1.0);
         if self.full_reached {
             self.cwnd = (self.cwnd + 1.0).min(max);
         } else if self.cwnd < max || ack.delivered < INITIAL_WINDOW {
@@ -211,7 +221,6 @@ impl Control for Bbr3 {
 
     fn on_lost(&mut self, lost: &Lost) {
         self.gaps += u32::from(lost.begins_gap);
-        self.lost += 1.0;
         self.loss_round.note(lost);
         if self.probe.samples && bounds::is_too_high(lost.lost_since, lost.tx_in_flight) {
             let inflight = bounds::inflight_at_loss(lost);
@@ -249,7 +258,9 @@ impl Bbr3 {
                 AckPhase::Stopping => {
                     self.probe.samples = false;
                     self.probe.ack_phase = AckPhase::Init;
-                    if self.state.is_probe_bandwidth() {
+                    if self.state.is_probe_bandwidth()
+                        && ack.prior_delivered >= self.min_rtt.limited_until
+                    {
                         self.max_bandwidth = [self.max_bandwidth[1], 0.0];
                     }
                 }
@@ -257,9 +268,6 @@ impl Bbr3 {
             }
         }
         if bounds::is_too_high(ack.lost_since, ack.tx_in_flight) {
-            if self.probe.samples {
-                self.inflight_too_high(ack.tx_in_flight, ack.now, ack.delivered);
-            }
             return;
         }
         if self.bounds.inflight_long.is_infinite() {

@@ -151,7 +151,27 @@ pub(super) const SCENES: &[Scene] = &[
         ],
         path_mtu: Some(1200),
         bytes: 6_000,
-        next: ["tail-loss", "fast-retransmit", "path-mtu --full"],
+        next: ["black-hole", "fast-retransmit", "path-mtu --full"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "black-hole",
+        title: "A router drops what is longer than 1300 octets, and says nothing",
+        look: &[
+            "After two timeouts the server goes down to 1064 octets, which pass. Then it",
+            "probes: a probe that is lost alone is sent again in pieces, and no sign of",
+            "congestion. The fourth one arrives: segments become larger (RFC 4821).",
+        ],
+        // A few segments at a time, so that the search is seen and not the transfer.
+        tune: |host, config| {
+            if host == Host::Client {
+                config.socket.recv_buffer = BufferSize::Fixed(10_000);
+            }
+        },
+        path_mtu: Some(1300),
+        black_hole: true,
+        bytes: 850_000,
+        next: ["path-mtu", "rto", "black-hole --json"],
         ..Scene::PLAIN
     },
 ];

@@ -3,7 +3,7 @@
 use crate::demo::program::Step::*;
 use synfin_core::EcnMode;
 
-use crate::demo::scene::Fault::{Delay, Lose, Mark};
+use crate::demo::scene::Fault::{Delay, Lose, Mark, Shrink};
 use crate::demo::scene::{Host, Kind, Scene, Segment};
 
 pub(super) const SCENES: &[Scene] = &[
@@ -87,6 +87,19 @@ pub(super) const SCENES: &[Scene] = &[
         },
         bytes: 20_000,
         next: ["fast-retransmit", "keep-alive", "zero-window --json"],
+        ..Scene::PLAIN
+    },
+    Scene {
+        name: "shrunk-window",
+        title: "The client takes back the window that it has offered",
+        look: &[
+            "What is under way is beyond the window by now. The server sends nothing new,",
+            "waits for the acknowledgements, and asks with probes. When there is room again,",
+            "it goes on where it stopped (RFC 9293 section 3.8.6).",
+        ],
+        faults: &[Shrink(2, 6, 8), Shrink(7, 13, 0)],
+        bytes: 30_000,
+        next: ["zero-window", "fast-retransmit", "shrunk-window --json"],
         ..Scene::PLAIN
     },
     Scene {

@@ -171,6 +171,36 @@ fn a_smaller_path_gets_smaller_pieces() {
     );
 }
 
+/// The path loses what is longer than 1300 octets without a word.
+#[test]
+fn a_black_hole_is_found_and_probed() {
+    let (scene, timeline) = play("black-hole");
+    let limit = scene.path_mtu.expect("a smaller MTU") as usize;
+    let all = Conversation::all(&timeline);
+    let answers = answers(&all[0]);
+    let len = |step: &&Step<'_>| step.segment.text_len as usize + 52;
+    let probe = |step: &&&Step<'_>| step.packet.reason == Some(SendReason::PathMtuProbe);
+    let probes: Vec<(usize, bool)> = answers
+        .iter()
+        .filter(probe)
+        .map(|step| (len(step), step.packet.lost().is_none()))
+        .collect();
+    let lost = (1500, false);
+    assert_eq!(probes[..4], [lost, lost, lost, (1282, true)]);
+    assert!(
+        probes
+            .iter()
+            .all(|(len, passed)| *passed == (*len <= limit))
+    );
+    // Afterwards segments are as long as the probe was.
+    let last = &answers[answers.len() - 10..answers.len() - 1];
+    assert!(last.iter().all(|step| len(step) == 1282));
+    let timers = timers(&timeline);
+    let fired = timers.iter().filter(|text| text.starts_with("retransm"));
+    assert_eq!(fired.count(), 2, "{timers:?}");
+    assert_eq!(summary(&timeline)["outcome"], "closed");
+}
+
 #[test]
 fn scenes_name_the_decision() {
     for (scene, words) in [
@@ -180,6 +210,11 @@ fn scenes_name_the_decision() {
         ("spurious-timeout", "again, RTO"),
         ("queue-overflow", "lost (queue)"),
         ("path-mtu", "again, path MTU"),
+        ("path-mtu", "server: ICMP: MTU 1200"),
+        ("black-hole", "server: black hole: MTU 1064"),
+        ("black-hole", "again, MTU probe"),
+        ("black-hole", "(1230) MTU probe"),
+        ("black-hole", "server: probe: MTU 1282"),
     ] {
         let page = text(scene);
         assert!(page.contains(words), "{scene}:\n{page}");

@@ -396,6 +396,8 @@ impl CongestionControl for Bbr {
     fn on_mss_change(&mut self, _old: u32, new: u32) {
         self.mss = new;
         self.window.raise(new);
+        let least = 2 * new;
+        self.window.set_ssthresh(self.window.ssthresh().max(least));
     }
 
     fn cwnd(&self) -> u32 {

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::hystart::{HyStart, SlowStart};
 use super::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Metrics, Phase,
-    SentSample,
+    SentSample, ssthresh_of_unused,
 };
 use crate::time::Instant;
 
@@ -195,7 +195,15 @@ impl State {
             self.cwnd
         };
         self.cwnd_prior = self.cwnd;
-        let reduced = scaled(event.flight_size, BETA);
+        // Where a whole segment had no room, `cwnd` is what was used: section 4.6 allows it, as
+        // `cwnd` grows only while it limits.
+        let full = self.cwnd < event.flight_size.saturating_add(event.mss);
+        let used = if full {
+            self.cwnd.max(event.flight_size)
+        } else {
+            event.flight_size
+        };
+        let reduced = scaled(used, BETA);
         self.ssthresh = reduced.max(2 * event.mss);
         self.cwnd = match event.kind {
             CongestionKind::Timeout | CongestionKind::RepeatedTimeout => event.mss,
@@ -266,10 +274,21 @@ impl CongestionControl for Cubic {
     }
 
     fn on_idle_restart(&mut self, _now: Instant, restart: u32) {
-        if restart < self.state.cwnd {
-            self.state.cwnd = restart;
-            self.state.stage = None;
+        let state = &mut self.state;
+        if restart < state.cwnd {
+            state.ssthresh = ssthresh_of_unused(state.cwnd, state.ssthresh);
+            state.cwnd = restart;
+            state.stage = None;
         }
+    }
+
+    fn on_known_ssthresh(&mut self, ssthresh: u32) {
+        self.state.ssthresh = ssthresh;
+    }
+
+    /// covers: 7661-3
+    fn on_unvalidated(&mut self, now: Instant, floor: u32) {
+        self.on_idle_restart(now, floor.max(self.state.cwnd / 2));
     }
 
     fn on_mss_change(&mut self, old: u32, new: u32) {
@@ -279,6 +298,7 @@ impl CongestionControl for Cubic {
             self.state.w_max = scaled(self.state.w_max, ratio);
         }
         self.state.cwnd = self.state.cwnd.max(new);
+        self.state.ssthresh = self.state.ssthresh.max(2 * new);
         // The curve was drawn in segments of the old size.
         self.state.stage = None;
     }

@@ -58,7 +58,14 @@ pub trait CongestionControl: Debug + Send {
     /// Nothing was in flight for longer than the retransmission timeout (RFC 5681 section 4.1).
     /// `restart` is the restart window.
     fn on_idle_restart(&mut self, now: Instant, restart: u32);
-    /// The path's segment size changed from `old` to `new`; `old` is 0 at the start.
+    /// Less than half of the window was in flight for the non-validated period (RFC 7661 section
+    /// 4.4.3): a controller that keeps a window halves it, to `floor` at least.
+    fn on_unvalidated(&mut self, _now: Instant, _floor: u32) {}
+    /// Earlier connections to this destination have left slow start at `ssthresh` octets (RFC
+    /// 9040); told once, before any text.
+    fn on_known_ssthresh(&mut self, _ssthresh: u32) {}
+    /// The path's segment size changed from `old` to `new`; `old` is 0 at the start. The window
+    /// does not grow by that, but to one segment.
     fn on_mss_change(&mut self, old: u32, new: u32);
     /// The congestion window.
     fn cwnd(&self) -> u32;
@@ -103,6 +110,12 @@ impl core::ops::DerefMut for Congestion {
             Self::Boxed(controller) => controller.as_mut(),
         }
     }
+}
+
+/// What an unused window leaves of itself as a threshold: slow start leads back to three quarters
+/// of it. covers: 7661-4
+fn ssthresh_of_unused(cwnd: u32, ssthresh: u32) -> u32 {
+    ssthresh.max((u64::from(cwnd) * 3 / 4) as u32)
 }
 
 /// The initial window in octets: `segments` of RFC 6928, or RFC 3390's formula.

@@ -1,7 +1,10 @@
 //! Slow start and congestion avoidance (RFC 5681 section 3.1) with the window that NewReno leaves
 //! recovery with (RFC 6582).
 
-use super::{AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Phase};
+use super::{
+    AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Phase,
+    ssthresh_of_unused,
+};
 use crate::time::Instant;
 
 /// RFC 5681 and RFC 6582.
@@ -9,8 +12,8 @@ use crate::time::Instant;
 pub(crate) struct NewReno {
     cwnd: u32,
     ssthresh: u32,
-    /// Octets acknowledged since the window last grew in congestion avoidance (byte counting).
-    acked: u32,
+    /// Growth below an octet in congestion avoidance, in parts of `cwnd`.
+    remainder: u64,
     /// `cwnd` and `ssthresh` before the last congestion event.
     prior: (u32, u32),
 }
@@ -21,7 +24,7 @@ impl NewReno {
         Self {
             cwnd: initial_window,
             ssthresh: u32::MAX,
-            acked: 0,
+            remainder: 0,
             prior: (0, 0),
         }
     }
@@ -35,11 +38,12 @@ impl NewReno {
             acked -= step;
         }
         if self.cwnd >= self.ssthresh {
-            self.acked = self.acked.saturating_add(acked);
-            if self.acked >= self.cwnd {
-                self.acked -= self.cwnd;
-                self.cwnd += ack.mss;
-            }
+            // An octet at a time: halving leaves half a segment over, which whole steps would
+            // keep useless until the next loss.
+            let cwnd = u64::from(self.cwnd.max(1));
+            self.remainder += u64::from(acked.min(self.cwnd)) * u64::from(ack.mss);
+            self.cwnd += (self.remainder / cwnd) as u32;
+            self.remainder %= cwnd;
         }
         self.cwnd = self.cwnd.min(MAX_CWND);
     }
@@ -68,7 +72,7 @@ impl CongestionControl for NewReno {
             CongestionKind::Timeout | CongestionKind::RepeatedTimeout => event.mss,
             _ => self.ssthresh,
         };
-        self.acked = 0;
+        self.remainder = 0;
     }
 
     /// covers: 6582-4
@@ -82,20 +86,34 @@ impl CongestionControl for NewReno {
         let (cwnd, ssthresh) = self.prior;
         self.cwnd = self.cwnd.max(cwnd);
         self.ssthresh = self.ssthresh.max(ssthresh);
-        self.acked = 0;
+        self.remainder = 0;
     }
 
     /// covers: 5681-20
     fn on_idle_restart(&mut self, _now: Instant, restart: u32) {
-        self.cwnd = self.cwnd.min(restart);
+        if restart < self.cwnd {
+            self.ssthresh = ssthresh_of_unused(self.cwnd, self.ssthresh);
+            self.cwnd = restart;
+        }
     }
 
-    /// covers: 5681-27
+    fn on_known_ssthresh(&mut self, ssthresh: u32) {
+        self.ssthresh = ssthresh;
+    }
+
+    /// covers: 7661-3
+    fn on_unvalidated(&mut self, now: Instant, floor: u32) {
+        self.on_idle_restart(now, floor.max(self.cwnd / 2));
+    }
+
+    /// Larger segments leave the window as it is; `ssthresh` keeps to its least value.
+    /// covers: 5681-27, 4821-3
     fn on_mss_change(&mut self, old: u32, new: u32) {
         if new < old {
             self.cwnd = (u64::from(self.cwnd) * u64::from(new) / u64::from(old)) as u32;
         }
         self.cwnd = self.cwnd.max(new);
+        self.ssthresh = self.ssthresh.max(2 * new);
     }
 
     fn cwnd(&self) -> u32 {

@@ -31,7 +31,7 @@ pub(crate) fn on_emit(
     if emission.flags.contains(Flags::SYN) {
         return on_syn(c, cx, emission);
     }
-    let new = matches!(emission.reason, SendReason::Text | SendReason::Fin);
+    let new = emission.reason.is_new_text();
     let capable = new && emission.text_len > 0 && c.cold.ecn.capable;
     let ip = if capable { IpEcn::Ect0 } else { IpEcn::NotEct };
     match c.cold.ecn.feedback {

@@ -136,6 +136,18 @@ pub(crate) struct Sent {
     tsval: Option<u32>,
 }
 
+/// The same from 0 on, for views.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    /// Segments that arrived with CE.
+    pub(crate) received: u32,
+    /// Octets that arrived with ECT(1), ECT(0) and CE.
+    pub(crate) received_octets: [u32; 3],
+    /// Segments of ours, and octets, that the peer saw with CE.
+    pub(crate) delivered: u32,
+    pub(crate) delivered_octets: u32,
+}
+
 impl Accurate {
     /// covers: 9768-4 (counters begin with 5; octets of ECT with 1, so that zeroing shows)
     fn new() -> Self {
@@ -191,6 +203,21 @@ impl Ecn {
         recover: None,
         accurate: None,
     };
+
+    /// What accurate feedback has counted.
+    pub(crate) fn counts(&self) -> Option<Counts> {
+        let Accurate { received, sent } = self.accurate.as_deref()?;
+        Some(Counts {
+            received: received.cep.wrapping_sub(INITIAL_CEP),
+            received_octets: [
+                received.e1b.wrapping_sub(1),
+                received.e0b.wrapping_sub(1),
+                received.ceb,
+            ],
+            delivered: sent.cep.wrapping_sub(INITIAL_CEP),
+            delivered_octets: sent.ceb,
+        })
+    }
 
     /// The peer was found to speak this; ECT may be set if `capable`.
     fn settle(&mut self, feedback: Feedback, capable: bool, of_syn: IpEcn) {

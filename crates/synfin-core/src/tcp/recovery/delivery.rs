@@ -20,6 +20,9 @@ pub(crate) struct Delivery {
     delivered_at: Option<Instant>,
     /// Until so much is delivered, samples are limited by the application; 0 is never.
     app_limited_until: u64,
+    /// The newest sample in octets a second, or the largest since that the application limited.
+    rate: u64,
+    rate_app_limited: bool,
 }
 
 /// What a segment remembers of its departure.
@@ -73,6 +76,22 @@ impl Delivery {
     pub(crate) fn is_app_limited(&self) -> bool {
         self.app_limited_until > 0
     }
+
+    /// A sample that the application limited says only that the network carries as much.
+    fn keep_rate(&mut self, sample: &RateSample) {
+        let Some(rate) = sample.delivery_rate() else {
+            return;
+        };
+        if !sample.is_app_limited || rate >= self.rate {
+            self.rate = rate;
+            self.rate_app_limited = sample.is_app_limited;
+        }
+    }
+
+    /// The rate for views, and whether the application limited it.
+    pub(crate) fn newest_rate(&self) -> (u64, bool) {
+        (self.rate, self.rate_app_limited)
+    }
 }
 
 /// What one acknowledgement delivers, gathered segment by segment.
@@ -114,7 +133,7 @@ impl Delivered {
         let interval = sending.max(acknowledging);
         // Shorter than any round trip: the clocks of both ways have met by chance.
         let usable = interval >= min_rtt && !interval.is_zero();
-        Some(RateSample {
+        let sample = RateSample {
             delivered: u32::try_from(totals.delivered - departure.delivered).unwrap_or(u32::MAX),
             interval: if usable { interval } else { Duration::ZERO },
             prior_delivered: departure.delivered,
@@ -122,6 +141,8 @@ impl Delivered {
             tx_in_flight: departure.in_flight,
             delivered_ce: 0,
             is_app_limited: departure.app_limited,
-        })
+        };
+        delivery.keep_rate(&sample);
+        Some(sample)
     }
 }

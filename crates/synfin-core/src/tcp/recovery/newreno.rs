@@ -6,6 +6,7 @@
 
 use crate::tcp::congestion::{MAX_CWND, Phase};
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::path_mtu::search;
 use crate::tcp::recovery::phases::{enter_recovery, lose};
 use crate::tcp::recovery::rack::DUP_THRESH;
 use crate::trace::LossSign;
@@ -31,7 +32,13 @@ pub(crate) fn on_dup_ack(c: &mut Connection, cx: &mut Context) {
     let old_loss = recovery
         .recovery_point
         .is_some_and(|point| una.before(point));
-    if recovery.dup_acks == DUP_THRESH && !old_loss {
+    if recovery.dup_acks != DUP_THRESH || old_loss {
+        return;
+    }
+    if search::is_first(c) {
+        // covers: 4821-1 (no congestion)
+        lose(c, cx, 0, LossSign::FastRetransmit);
+    } else {
         fast_retransmit(c, cx);
     }
 }

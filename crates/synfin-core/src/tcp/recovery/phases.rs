@@ -12,6 +12,7 @@
 
 use crate::tcp::congestion::{AckSample, CongestionEvent, CongestionKind, LostSample, Phase};
 use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::path_mtu;
 use crate::tcp::recovery::prr::{Prr, Step};
 use crate::tcp::recovery::scoreboard::News;
 use crate::tcp::recovery::undo::Undo;
@@ -25,6 +26,8 @@ pub(crate) struct Before {
     pub(crate) in_flight: u32,
     pub(crate) lost: u64,
     pub(crate) cwnd_limited: bool,
+    /// The window was being reduced.
+    pub(crate) reducing: bool,
     /// Octets that it acknowledges by its number.
     pub(crate) acked: u32,
     /// It is a duplicate in the sense of RFC 5681 section 2.
@@ -44,10 +47,12 @@ pub(crate) fn on_ack(
     }
     if let Some(block) = news.dsack {
         cx.counters.dsack_received += 1;
+        c.cold.stats.rare().dsacks += 1;
         undo::on_dsack(c, block);
         rack::on_dsack(c);
     }
     tlp::on_ack(c, cx, seg, news);
+    path_mtu::on_ack(c, cx, news);
     if news.advanced {
         c.active().recovery.dup_acks = 0;
         c.active().recovery.force_first = false;
@@ -55,6 +60,7 @@ pub(crate) fn on_ack(
     let undone = look_for_undo(c, cx, before, news);
     let left = leave_if_done(c, cx);
     let wait = detect(c, cx, before, news);
+    path_mtu::on_losses(c, cx);
     // Before the timer is set: where nothing is reported any more, a probe may be scheduled.
     settle_phase(c);
     if news.advanced && !undone {
@@ -256,13 +262,18 @@ fn steer(c: &mut Connection, before: &Before, news: &News) {
 }
 
 /// The segment at this place is lost: it is marked and counted, and the controller is told. The
-/// octets that left the flight.
+/// octets that left the flight; none where only a probe of the path MTU is lost, which is no sign
+/// of congestion. covers: 4821-1
 pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSign) -> u32 {
     let active = c.active();
     let Some(segment) = active.send.sent.get(place).copied() else {
         return 0;
     };
-    let left = active.send.mark_lost(place, sign);
+    if path_mtu::search::on_lost(c, &segment, sign) {
+        c.active().send.mark_lost(place, LossSign::PathMtuProbe);
+        return 0;
+    }
+    let left = c.active().send.mark_lost(place, sign);
     c.cold.stats.octets_lost += u64::from(left);
     c.cold.congestion.on_lost(&LostSample {
         now: cx.now,
@@ -286,12 +297,19 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         .sample(&mut active.recovery.delivery, totals, cx.now, min_rtt);
     let in_flight = active.send.in_flight;
     let phase = active.recovery.phase;
+    // What ends a reduction leaves `ssthresh`, from where the window grows by what arrived with it,
+    // not by what it covers and SACK had told before. covers: 9937-6
+    let acked = if before.reducing {
+        before.acked.min(news.delivered.octets)
+    } else {
+        before.acked
+    };
     let rtt = news
         .sample_from
         .map(|at| cx.now.saturating_duration_since(at));
     let sample = AckSample {
         now: cx.now,
-        acked: before.acked,
+        acked,
         newly_delivered: news.delivered.octets,
         newly_lost: u32::try_from(totals.lost - before.lost).unwrap_or(u32::MAX),
         newly_ce: 0,
@@ -303,7 +321,7 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         srtt: core::time::Duration::from_micros(u64::from(c.cold.rtt.srtt_us)),
         min_rtt,
         rate,
-        cwnd_limited: before.cwnd_limited,
+        cwnd_limited: before.cwnd_limited && !active.recovery.is_reducing(),
         phase,
         una: c.snd.una,
         nxt: c.snd.nxt,

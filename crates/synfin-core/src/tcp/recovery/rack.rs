@@ -7,6 +7,7 @@ use synfin_wire::SeqNum;
 
 use crate::tcp::congestion::Phase;
 use crate::tcp::connection::{Connection, Context};
+use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto, tlp};
 use crate::tcp::recv::timestamps;
@@ -139,6 +140,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
     };
     if core::mem::take(&mut active.recovery.rack.saw_reordering) {
         c.cold.reordering.seen = true;
+        c.cold.stats.rare().reorderings += 1;
     }
     let rack = active.recovery.rack;
     let Some(newest) = rack.newest else {
@@ -217,6 +219,7 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
     if found > 0 {
         on_newly_lost(c, cx, in_flight);
     }
+    path_mtu::on_losses(c, cx);
     c.active().recovery.timer = RetransmitTimer::Reordering;
     c.active().deadlines.retransmit = None;
     arm(c, cx, wait);

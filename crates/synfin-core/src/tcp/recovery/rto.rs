@@ -7,6 +7,7 @@ use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{CongestionEvent, CongestionKind, Phase};
 use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::undo::Undo;
 use crate::tcp::recovery::{Frto, RetransmitTimer, rack, tlp};
@@ -84,6 +85,7 @@ pub(crate) fn on_text_sent(c: &mut Connection, cx: &mut Context) {
 
 /// `snd.una` moved: the timer starts anew. covers: 6298-11
 pub(crate) fn restart(c: &mut Connection, cx: &mut Context) {
+    c.cold.stats.on_progress(cx.now);
     if let Some(active) = &mut c.active {
         active.deadlines.retransmit = None;
         active.recovery.timer = RetransmitTimer::Rto;
@@ -111,6 +113,7 @@ fn on_expiry(c: &mut Connection, cx: &mut Context) {
         return;
     };
     cx.counters.timeouts += 1;
+    c.cold.stats.on_timeout(cx.now, attempt == 1);
     if cx.tracer.is_on() {
         let event = TraceEvent::TimerFired {
             timer: TimerKind::Retransmit,
@@ -131,6 +134,7 @@ fn on_expiry(c: &mut Connection, cx: &mut Context) {
         resend_syn(c);
     } else {
         enter_loss(c, cx, attempt);
+        path_mtu::on_timeout(c, cx, attempt);
     }
     rearm(c, cx);
 }

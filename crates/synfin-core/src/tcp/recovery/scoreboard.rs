@@ -26,6 +26,8 @@ pub(crate) struct News {
     pub(crate) sample_from: Option<Instant>,
     /// A segment that was sent more than once was among those acknowledged by number.
     pub(crate) retransmitted: bool,
+    /// Sequence space of the longest segment that was delivered.
+    pub(crate) longest: u32,
     /// The acknowledged number moved.
     pub(crate) advanced: bool,
     /// The end of a segment that was sent again and is acknowledged by an answer to its first
@@ -65,6 +67,7 @@ impl Judge<'_> {
         echo: Option<u32>,
     ) {
         news.delivered.add(segment, octets);
+        news.longest = news.longest.max(octets);
         self.rack
             .on_delivered(segment, self.now, echo, self.ts_offset);
         if segment.copies == 1 {

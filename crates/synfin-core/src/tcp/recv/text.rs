@@ -7,6 +7,7 @@ use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::recv::{delayed_ack, tuning, urgent};
 use crate::tcp::segment::Arrival;
+use crate::time::Tick;
 use crate::trace::AckReason;
 
 /// Takes the text of an acceptable, trimmed segment. In order it becomes readable, with whatever
@@ -16,6 +17,7 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
     let Some(text) = arrival.text.take() else {
         return;
     };
+    c.cold.stats.last_text_received = Tick::of(cx.now);
     if c.marks.has(Marks::READ_SHUTDOWN) {
         discard(c, cx, seq, text);
     } else if !make_room(c, cx, seq, &text) {
@@ -115,6 +117,7 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
 fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     let nxt = c.rcv.nxt;
     let flow = c.cold.flow;
+    c.cold.stats.rare().above_gap += 1;
     if is_fragmented(c, cx) {
         cx.pool.free(text);
         c.active().recv.owe_dup_ack(None);

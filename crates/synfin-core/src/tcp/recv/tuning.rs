@@ -65,6 +65,11 @@ pub(crate) fn limit(c: &Connection, cx: &Context) -> u32 {
     }
 }
 
+/// The round trip as the receiver sees it, in microseconds; 0 before a sample.
+pub(crate) fn round_trip_seen(c: &Connection) -> u32 {
+    c.cold.tuning.rtt_us
+}
+
 /// What a connection with these options begins with.
 pub(crate) fn initial(options: &SocketOptions, config: &StackConfig) -> u32 {
     match options.recv_buffer {

@@ -34,7 +34,7 @@ fn free(c: &Connection, cx: &Context) -> u32 {
 }
 
 /// What of it is offered: a few segments while memory is short.
-fn offer(c: &Connection, cx: &Context) -> u32 {
+pub(crate) fn offer(c: &Connection, cx: &Context) -> u32 {
     let free = free(c, cx);
     if cx.pool.pressure() > Pressure::None {
         free.min(STEPS_UNDER_PRESSURE * step(c, cx))

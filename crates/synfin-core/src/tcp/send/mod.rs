@@ -3,9 +3,11 @@
 pub(crate) mod buffer;
 pub(crate) mod half;
 pub(crate) mod keep_alive;
+pub(crate) mod limit;
 pub(crate) mod next_segment;
 pub(crate) mod pacing;
 pub(crate) mod persist;
 pub(crate) mod rtt;
 pub(crate) mod urgent;
+pub(crate) mod validation;
 pub(crate) mod window;

@@ -10,10 +10,11 @@ use crate::tcp::congestion::SentSample;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
+use crate::tcp::path_mtu::search;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
 use crate::tcp::recv;
-use crate::tcp::send::{pacing, persist, window};
+use crate::tcp::send::{pacing, persist, validation, window};
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -65,6 +66,7 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
     }
     if c.state.is_synchronized() || fast_open::may_send_early(c) {
         let segment = lost_segment(c, cx)
+            .or_else(|| path_mtu_probe(c, cx))
             .or_else(|| new_text(c, cx))
             .or_else(|| tail_loss_probe(c, cx))
             .or_else(|| probe(c, cx));
@@ -204,6 +206,8 @@ fn resend(c: &mut Connection, cx: &Context, place: usize) {
         return;
     };
     let departure = depart(c, cx, len);
+    let seq = c.active().send.sent[place].seq;
+    search::on_resent(c, seq);
     let active = c.active();
     active.recovery.undo.on_resent();
     active.send.on_resent(place, cx.now, departure);
@@ -249,6 +253,26 @@ fn note_limited(c: &mut Connection) {
     }
 }
 
+/// New text in a segment larger than the others. covers: 4821-1, 4821-4
+fn path_mtu_probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
+    search::raise_by_age(c, cx);
+    let len = probe_wanted(c, cx)?;
+    if !search::has_room(c, len) || !pacing::is_open(c, cx) {
+        return None;
+    }
+    let mut emission = commit_new(c, cx, len, false);
+    emission.reason = SendReason::PathMtuProbe;
+    search::on_sent(c, cx, emission.seq, len);
+    Some(emission)
+}
+
+/// SACK blocks would take their share of it.
+fn probe_wanted(c: &Connection, cx: &Context) -> Option<u32> {
+    let len = search::wanted(c, cx)?;
+    let full = mss_now(c) == u32::from(c.eff_snd_mss);
+    (full && !ecn::sender::holds(c)).then_some(len)
+}
+
 /// New text, with our FIN when it is the last. covers: 5681-1, INV-4, 9293-SHLD-28
 fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     c.active.as_ref()?;
@@ -260,7 +284,13 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     if ecn::sender::holds(c) {
         return None;
     }
-    restart_after_idle(c, cx);
+    if let Some(len) = probe_wanted(c, cx) {
+        if !search::fits_congestion(c, len) {
+            note_limited(c);
+        }
+        return None;
+    }
+    validation::before_new_text(c, cx);
     let mss = mss_now(c);
     let window = window::usable(c);
     let len = unsent
@@ -268,7 +298,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
     let nodelay = c.options(&cx.config).nodelay;
-    if unsent > 0 && !window::is_worth_sending(c, nodelay, len, unsent) {
+    if unsent > 0 && !window::is_worth_sending(c, nodelay, mss, len, unsent) {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)
@@ -389,22 +419,6 @@ fn congestion_room(c: &mut Connection, wanted: u32) -> u32 {
     }
 }
 
-/// covers: 5681-20
-fn restart_after_idle(c: &mut Connection, cx: &Context) {
-    if c.snd.una != c.snd.nxt {
-        return;
-    }
-    let idle_ms = Tick::of(cx.now).since(c.cold.last_sent);
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    if u128::from(idle_ms) > rto.as_millis() {
-        let initial = crate::tcp::congestion::initial_window(
-            cx.config.tcp.initial_window,
-            u32::from(c.eff_snd_mss),
-        );
-        c.cold.congestion.on_idle_restart(cx.now, initial);
-    }
-}
-
 /// covers: 9293-MUST-35, 9293-MUST-36, 9293-SHLD-12, AB-33
 fn probe(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     if c.marks.take(Marks::PROBE_WINDOW) {
@@ -509,13 +523,15 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
     c.cold.stats.segments_sent = c.cold.stats.segments_sent.wrapping_add(1);
     if emission.len() > 0 {
         c.cold.last_sent = Tick::of(cx.now);
-        if matches!(emission.reason, SendReason::Text | SendReason::Fin) {
+        if emission.reason.is_new_text() {
             rto::on_text_sent(c, cx);
         } else {
             rto::rearm(c, cx);
         }
     }
     if emission.text_len > 0 {
+        let stats = &mut c.cold.stats;
+        stats.text_segments_sent = stats.text_segments_sent.wrapping_add(1);
         recv::delayed_ack::on_text_sent(c);
     }
     count(c, cx, emission);
@@ -525,7 +541,9 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
 fn count(c: &mut Connection, cx: &mut Context, emission: &Emission) {
     match emission.reason {
         SendReason::Retransmission { .. } => {
-            c.cold.stats.retransmissions = c.cold.stats.retransmissions.wrapping_add(1);
+            let rare = c.cold.stats.rare();
+            rare.retransmissions = rare.retransmissions.wrapping_add(1);
+            rare.octets_resent += u64::from(emission.text_len);
             cx.counters.retrans_segs += 1;
         }
         SendReason::Reset(_) => {

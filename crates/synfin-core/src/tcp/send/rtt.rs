@@ -47,14 +47,14 @@ impl RttEstimator {
             self.srtt_us = (self.srtt_us - self.srtt_us / 8 + sample_us / 8).max(1);
         }
         self.backoff = 0;
-        let min_us = micros(config.min);
-        let spread = (4 * self.rttvar_us).max(GRANULARITY_US);
-        let rto = if config.min_bounds_variance {
-            self.srtt_us.saturating_add(spread.max(min_us))
-        } else {
-            self.srtt_us.saturating_add(spread).max(min_us)
-        };
-        self.base_rto_us = rto.min(micros(config.max));
+        self.base_rto_us = timeout_us(self.srtt_us, self.rttvar_us, config);
+    }
+
+    /// Earlier connections had such round trips: until the next sample the timeout is no shorter
+    /// than they would have it.
+    pub(crate) fn allow_for(&mut self, srtt_us: u32, rttvar_us: u32, config: &RtoConfig) {
+        let rto_us = timeout_us(srtt_us, rttvar_us, config);
+        self.base_rto_us = self.base_rto_us.max(rto_us);
     }
 
     /// The handshake lost a SYN. `always` follows the letter; otherwise a sample that timestamps
@@ -90,6 +90,18 @@ impl RttEstimator {
         let factor = 1u64 << times.min(20);
         Duration::from_micros(u64::from(self.base_rto_us) * factor).min(max)
     }
+}
+
+/// `SRTT + max(G, K * RTTVAR)` within its bounds.
+fn timeout_us(srtt_us: u32, rttvar_us: u32, config: &RtoConfig) -> u32 {
+    let min_us = micros(config.min);
+    let spread = (4 * rttvar_us).max(GRANULARITY_US);
+    let rto = if config.min_bounds_variance {
+        srtt_us.saturating_add(spread.max(min_us))
+    } else {
+        srtt_us.saturating_add(spread).max(min_us)
+    };
+    rto.min(micros(config.max))
 }
 
 /// Samples beyond are not round trips: 2^28 us, so that the sums above fit.

@@ -57,13 +57,20 @@ pub(crate) fn usable(c: &Connection) -> u32 {
     }
 }
 
-/// Whether `len` octets of new text, out of `unsent`, may leave now.
+/// Whether `len` octets of new text, out of `unsent`, may leave now; `mss` are what fits beside
+/// the options.
 /// covers: 9293-MUST-38, 9293-SHLD-7, 9293-MUST-17
-pub(crate) fn is_worth_sending(c: &Connection, nodelay: bool, len: u32, unsent: u32) -> bool {
+pub(crate) fn is_worth_sending(
+    c: &Connection,
+    nodelay: bool,
+    mss: u32,
+    len: u32,
+    unsent: u32,
+) -> bool {
     if len == 0 {
         return false;
     }
-    if len >= u32::from(c.eff_snd_mss) || c.marks.has(Marks::SWS_OVERRIDE) {
+    if len >= mss || c.marks.has(Marks::SWS_OVERRIDE) {
         return true;
     }
     let all = len == unsent;

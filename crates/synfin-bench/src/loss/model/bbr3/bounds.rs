@@ -63,7 +63,7 @@ pub(super) fn is_too_high(lost: f64, tx_in_flight: f64) -> bool {
 pub(super) fn inflight_at_loss(lost: &Lost) -> f64 {
     let inflight_prev = lost.tx_in_flight - 1.0;
     let lost_prev = lost.lost_since - 1.0;
-    inflight_prev + (LOSS_THRESHOLD * inflight_prev - lost_prev) / (1.0 - LOSS_THRESHOLD)
+    inflight_prev + ((LOSS_THRESHOLD * inflight_prev - lost_prev) / (1.0 - LOSS_THRESHOLD)).max(0.0)
 }
 
 /// The latest rate and flight, and whether there was loss, by rounds of their own.

@@ -64,6 +64,8 @@ pub(super) struct MinRtt {
     expired: bool,
     done: Option<f64>,
     round_done: bool,
+    /// Rates of packets sent before so much was delivered are the look's, not the path's.
+    pub(super) limited_until: f64,
 }
 
 impl MinRtt {
@@ -75,6 +77,7 @@ impl MinRtt {
             expired: false,
             done: None,
             round_done: false,
+            limited_until: 0.0,
         }
     }
 
@@ -170,6 +173,7 @@ impl Bbr3 {
             }
             return;
         }
+        self.min_rtt.limited_until = ack.delivered + ack.in_flight;
         let Some(done) = self.min_rtt.done else {
             if ack.in_flight <= self.probe_rtt_cwnd() {
                 self.min_rtt.done = Some(ack.now + PROBE_RTT_TIME);

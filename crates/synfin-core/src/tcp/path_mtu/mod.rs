@@ -1,0 +1,252 @@
+//! The largest packet that a connection sends: path MTU discovery by ICMP (RFC 1191, RFC 8201,
+//! RFC 5927) and by what is acknowledged and what is lost (RFC 4821).
+//!
+//! ```text
+//!                 a probe was acknowledged: `search`
+//!            ┌───────────────────────────────────────────┐
+//!            v                                           │
+//!   smallest ──── current ──────────── ceiling ──────── largest
+//!            ^       │                 no probe beyond   device and peer
+//!            └───────┘
+//!    ICMP says less: `claims`; full segments vanish: `black_hole`
+//! ```
+//!
+//! | module | what | by |
+//! |---|---|---|
+//! | `claims` | Packet Too Big: acted upon, kept until proven, or not believed | RFC 5927 |
+//! | `black_hole` | large segments vanish without a word, small ones pass | RFC 4821 section 7.7 |
+//! | `search` | probes with real text, one at a time | RFC 4821 section 7, RFC 8899 section 5 |
+//!
+//! All sizes are octets of IP packets. What other connections found is in `ip/path_mtu.rs`.
+
+pub(crate) mod black_hole;
+pub(crate) mod claims;
+pub(crate) mod search;
+
+use crate::config::PathMtuDiscovery;
+use crate::ip::path_mtu::{BASE_PLPMTU, Known, MIN_V6};
+use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::recovery::scoreboard::News;
+use crate::time::Instant;
+use crate::trace::{LossSign, PathMtuEvent, PathMtuSign, TraceEvent};
+
+use self::search::Search;
+
+/// What a connection knows of its path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathMtu {
+    /// The largest packet that is sent, probes excepted.
+    pub(crate) current: u16,
+    /// The largest packet that the device takes.
+    device: u16,
+    /// The largest packet that was acknowledged, as far as it is not larger than `current`.
+    acked: u16,
+    /// When a packet that `black_hole` would make smaller was last acknowledged.
+    large_acked_at: Option<Instant>,
+    /// Routers are to fragment what is too big all the same.
+    pub(crate) fragments: bool,
+    search: Search,
+}
+
+/// What is kept only while text is on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Flight {
+    probe: Option<search::Probe>,
+    lost: Option<search::Lost>,
+    held: Option<claims::Held>,
+}
+
+impl PathMtu {
+    /// Before anything was sent, over a device that takes packets of `device` octets.
+    /// covers: 8201-2
+    pub(crate) fn new(
+        mode: PathMtuDiscovery,
+        v6: bool,
+        device: u16,
+        known: Option<Known>,
+        cx: &Context,
+    ) -> Self {
+        let mut path = Self {
+            current: device,
+            device,
+            acked: 0,
+            large_acked_at: None,
+            fragments: false,
+            search: Search::NONE,
+        };
+        match mode {
+            PathMtuDiscovery::Off if v6 => path.current = device.min(MIN_V6),
+            PathMtuDiscovery::Off => {}
+            PathMtuDiscovery::Probing => {
+                path.current = device.min(if v6 { MIN_V6 } else { BASE_PLPMTU });
+                path.search = Search::from(cx.now, device);
+            }
+            PathMtuDiscovery::Icmp | PathMtuDiscovery::BlackHoles => {}
+        }
+        if let Some(known) = known.filter(|_| mode != PathMtuDiscovery::Off) {
+            path.current = path.current.min(known.mtu);
+            path.fragments = known.fragments;
+            if path.current < device {
+                let raise_at = known.since + cx.config.tcp.path_mtu.raise_after;
+                path.search = Search::from(raise_at, device);
+            }
+        }
+        path
+    }
+}
+
+/// Octets of IP and TCP headers before the text of a segment.
+fn headers(c: &Connection) -> u16 {
+    let timestamps = if c.marks.has(Marks::TIMESTAMPS) {
+        12
+    } else {
+        0
+    };
+    c.ip_header_len() + 20 + timestamps
+}
+
+/// The packet in which so much text leaves.
+fn packet_len(c: &Connection, text_len: u32) -> u16 {
+    let len = text_len + u32::from(headers(c));
+    len.min(u32::from(u16::MAX)) as u16
+}
+
+/// The largest packet that device and peer take, whatever is between.
+fn largest(c: &Connection) -> u16 {
+    let peer = c.cold.peer_mss.saturating_add(c.ip_header_len() + 20);
+    c.cold.path_mtu.device.min(peer)
+}
+
+fn mode(c: &Connection, cx: &Context) -> PathMtuDiscovery {
+    c.options(&cx.config).path_mtu
+}
+
+/// Whether IPv4 packets may be fragmented on the way. covers: 1191-1, 1191-4
+pub(crate) fn may_be_fragmented(c: &Connection, cx: &Context) -> bool {
+    c.cold.remote_v6.is_none()
+        && (c.cold.path_mtu.fragments || mode(c, cx) == PathMtuDiscovery::Off)
+}
+
+/// An acknowledgement was taken off the records.
+pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, news: &News) {
+    search::on_ack(c, cx);
+    if news.longest > 0 {
+        note_acked(c, cx, news.longest);
+    }
+    claims::on_ack(c, cx);
+}
+
+/// A segment of `len` octets was delivered.
+fn note_acked(c: &mut Connection, cx: &Context, len: u32) {
+    let floor = cx.config.tcp.path_mtu.floor_v4;
+    let size = packet_len(c, len).min(c.cold.path_mtu.current);
+    let smaller = black_hole::smaller(c, floor, c.cold.path_mtu.current);
+    let path = &mut c.cold.path_mtu;
+    path.acked = path.acked.max(size);
+    if smaller.is_some_and(|smaller| size > smaller) {
+        path.large_acked_at = Some(cx.now);
+    }
+}
+
+/// Losses were looked for, or a timeout has marked some.
+pub(crate) fn on_losses(c: &mut Connection, cx: &mut Context) {
+    search::conclude(c, cx);
+    search::repair(c);
+}
+
+/// The retransmission timer fired for the `attempt`th time.
+pub(crate) fn on_timeout(c: &mut Connection, cx: &mut Context, attempt: u8) {
+    on_losses(c, cx);
+    if claims::on_timeout(c, cx) || follow_others(c, cx) {
+        return;
+    }
+    black_hole::on_timeout(c, cx, attempt);
+}
+
+/// Another connection has found that the path takes less. covers: 8201-2
+fn follow_others(c: &mut Connection, cx: &mut Context) -> bool {
+    if mode(c, cx) == PathMtuDiscovery::Off {
+        return false;
+    }
+    let Some(known) = cx.path_mtus.get(c.remote_ip()) else {
+        return false;
+    };
+    let raise_at = known.since + cx.config.tcp.path_mtu.raise_after;
+    if known.mtu >= c.cold.path_mtu.current || raise_at <= cx.now {
+        return false;
+    }
+    c.cold.path_mtu.fragments |= known.fragments;
+    c.cold.path_mtu.search = Search::from(raise_at, largest(c));
+    lower(c, cx, known.mtu, PathMtuSign::OtherConnection);
+    true
+}
+
+/// The device takes packets of another size from here on. covers: AB-32
+pub(crate) fn on_device_change(c: &mut Connection, cx: &mut Context, mtu: u16) {
+    let path = &mut c.cold.path_mtu;
+    let grows = mtu > path.device;
+    path.device = mtu;
+    if mtu < path.current {
+        lower(c, cx, mtu, PathMtuSign::Device);
+        c.cold.path_mtu.search = Search::NONE;
+    } else if grows && mode(c, cx) >= PathMtuDiscovery::Icmp {
+        c.cold.path_mtu.search = Search::from(cx.now, mtu);
+    }
+}
+
+/// The path takes less than we thought: what is in flight and too big goes again in smaller
+/// pieces, without a response of congestion control. covers: 1191-2, AB-32, BUG-17, 5681-27
+fn lower(c: &mut Connection, cx: &mut Context, mtu: u16, by: PathMtuSign) {
+    let path = &mut c.cold.path_mtu;
+    path.current = mtu;
+    path.acked = path.acked.min(mtu);
+    let mss = c.update_mss();
+    cx.counters.path_mtu_lowered += 1;
+    trace(c, cx, PathMtuEvent::Lowered { mtu, by });
+    let last_fin = u32::from(c.marks.has(Marks::FIN_SENT));
+    let Some(active) = &mut c.active else { return };
+    active.path.probe = None;
+    let count = active.send.sent.len();
+    for place in 0..count {
+        let segment = &active.send.sent[place];
+        let fin = if place + 1 == count { last_fin } else { 0 };
+        if !segment.sacked && segment.len - fin > mss {
+            active.send.mark_lost(place, LossSign::PathMtu);
+            active.recovery.force_first = true;
+        }
+    }
+    if cx.tracer.is_on() {
+        c.trace_congestion(cx);
+    }
+}
+
+/// Larger packets from here on. The window does not grow by that. covers: 4821-3
+fn raise(c: &mut Connection, cx: &mut Context, mtu: u16, by: PathMtuSign) {
+    c.cold.path_mtu.current = mtu;
+    c.update_mss();
+    let remote = c.remote_ip();
+    if mtu >= c.cold.path_mtu.device {
+        cx.path_mtus.forget(remote);
+        c.cold.path_mtu.fragments = false;
+    } else {
+        cx.path_mtus.on_passed(remote, mtu);
+    }
+    trace(c, cx, PathMtuEvent::Raised { mtu, by });
+}
+
+/// Tells other connections what this one has found.
+fn tell_others(c: &Connection, cx: &mut Context) {
+    let path = &c.cold.path_mtu;
+    let known = Known {
+        mtu: path.current,
+        fragments: path.fragments,
+        since: cx.now,
+    };
+    cx.path_mtus.note(c.remote_ip(), known);
+}
+
+fn trace(c: &Connection, cx: &mut Context, event: PathMtuEvent) {
+    if cx.tracer.is_on() {
+        cx.trace(c.cold.flow, TraceEvent::PathMtu(event));
+    }
+}

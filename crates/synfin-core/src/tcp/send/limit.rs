@@ -1,0 +1,138 @@
+//! What keeps the sender from sending (more), and for how long: judged whenever it stops, told to
+//! the trace when it changes, summed for STATUS.
+//!
+//! Segments leave in no time, so that the stretch from one stop to the next belongs to the cause
+//! of the first. While segments wait for the device nothing is judged anew.
+
+use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::ecn;
+use crate::tcp::send::window;
+use crate::time::Instant;
+use crate::trace::{SendLimit, TraceEvent};
+
+/// The stretch that goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stretch {
+    pub(crate) by: SendLimit,
+    /// Something waits to be sent or acknowledged.
+    pub(crate) busy: bool,
+    since: Option<Instant>,
+}
+
+/// Times of a stretch or of all of them, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) busy_us: u64,
+    pub(crate) window_us: u64,
+    pub(crate) buffer_us: u64,
+}
+
+impl Stretch {
+    fn times(&self, now: Instant) -> Times {
+        let lasted = self.since.filter(|_| self.busy).map_or(0, |since| {
+            // Whole microseconds of the clock: the parts of a connection's life add up.
+            now.micros().saturating_sub(since.micros())
+        });
+        let of = |by: SendLimit| if self.by == by { lasted } else { 0 };
+        Times {
+            busy_us: lasted,
+            window_us: of(SendLimit::ReceiveWindow),
+            buffer_us: of(SendLimit::SendBuffer),
+        }
+    }
+}
+
+/// Everything so far, the stretch that goes on included.
+pub(crate) fn times(c: &Connection, now: Instant) -> Times {
+    let (stats, rare) = (&c.cold.stats, c.cold.stats.rare_so_far());
+    let running = c
+        .active
+        .as_ref()
+        .map_or_else(Times::default, |active| active.limit.times(now));
+    Times {
+        busy_us: stats.busy_us + running.busy_us,
+        window_us: rare.window_us + running.window_us,
+        buffer_us: rare.buffer_us + running.buffer_us,
+    }
+}
+
+/// Something has touched the connection.
+pub(crate) fn on_settled(c: &mut Connection, cx: &mut Context) {
+    let Some(active) = &c.active else { return };
+    let was = active.limit;
+    // The handshake is no time in which text waits for the network.
+    let open = !c.marks.has(Marks::OFF_WIRE) && !c.syn_unacked();
+    let busy = open && (!active.send.is_idle() || c.fin_waits());
+    let by = if !busy {
+        SendLimit::Application
+    } else if c.marks.has(Marks::READY) {
+        was.by
+    } else {
+        judge(c, cx)
+    };
+    if (by, busy) == (was.by, was.busy) {
+        return;
+    }
+    let times = was.times(cx.now);
+    c.cold.stats.busy_us += times.busy_us;
+    if times.window_us + times.buffer_us > 0 {
+        let rare = c.cold.stats.rare();
+        rare.window_us += times.window_us;
+        rare.buffer_us += times.buffer_us;
+    }
+    c.active().limit = Stretch {
+        by,
+        busy,
+        since: Some(cx.now),
+    };
+    if by != was.by && cx.tracer.is_on() {
+        let unsent = c.unsent();
+        cx.trace(c.cold.flow, TraceEvent::SendLimit { by, unsent });
+    }
+}
+
+/// Why nothing more leaves now; the order is that of `next_segment`.
+fn judge(c: &Connection, cx: &Context) -> SendLimit {
+    let Some(active) = &c.active else {
+        return SendLimit::Application;
+    };
+    if !c.state.is_synchronized() {
+        return SendLimit::Application;
+    }
+    let mss = u32::from(c.eff_snd_mss);
+    let (unsent, in_flight) = (c.unsent(), active.send.in_flight);
+    let room = c.congestion_window().saturating_sub(in_flight);
+    let repairs = active.send.lost > 0;
+    let congestion = if active.recovery.window.is_some() {
+        SendLimit::Recovery
+    } else {
+        SendLimit::CongestionWindow
+    };
+    if unsent == 0 && !repairs && !c.fin_waits() {
+        // covers: BUG-20 (a small buffer is not the application's want of text)
+        let full = c.marks.has(Marks::WANT_WRITE) && active.send.queue.len() > 0;
+        return match full {
+            true if room < mss => congestion,
+            true => SendLimit::SendBuffer,
+            false => SendLimit::Application,
+        };
+    }
+    let wanted = if repairs { mss } else { unsent.clamp(1, mss) };
+    let usable = if repairs && c.snd.wnd > 0 {
+        u32::MAX
+    } else {
+        window::usable(c)
+    };
+    let congested = (in_flight > 0 && room < wanted) || ecn::sender::holds(c);
+    if usable < wanted && (usable < room || !congested) {
+        return SendLimit::ReceiveWindow;
+    }
+    if congested {
+        return congestion;
+    }
+    match active.recovery.pace_at {
+        Some(at) if at > cx.now => SendLimit::Pacing,
+        _ if repairs => SendLimit::Recovery,
+        _ => SendLimit::Nagle,
+    }
+}
