@@ -32,7 +32,7 @@ use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::user_timeout::Settings;
-use crate::time::{Instant, Tick};
+use crate::time::{Instant, Second, Tick};
 use crate::trace::{
     AckReason, FlowId, ReceiveLimit, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer,
 };
@@ -182,7 +182,7 @@ pub(crate) struct Cold {
     pub(crate) irs: SeqNum,
     pub(crate) max_snd_wnd: u32,
     pub(crate) ts_offset: u32,
-    pub(crate) ts_recent_at: Tick,
+    pub(crate) ts_recent_at: Second,
     pub(crate) last_received: Tick,
     pub(crate) last_sent: Tick,
     pub(crate) flow: FlowId,
@@ -353,7 +353,7 @@ impl Connection {
                 irs: zero,
                 max_snd_wnd: 0,
                 ts_offset: opening.ts_offset,
-                ts_recent_at: now,
+                ts_recent_at: Second::of(cx.now),
                 last_received: now,
                 last_sent: now,
                 flow: opening.flow,

@@ -290,3 +290,27 @@ fn a_peer_that_echoes_for_ever() {
     }
     assert_eq!(peer.cwnd(), 2 * MSS, "as after losses");
 }
+
+/// Every second acknowledgement releases a segment while the window is halved.
+/// covers: 9937-7
+#[test]
+fn a_reduction_after_marks_is_spread_over_its_round_trip() {
+    for sack in [false, true] {
+        let mut setup = setup(EcnMode::Classic);
+        setup.sack = sack;
+        setup.config.tcp.initial_window = Some(20);
+        let mut peer = sender_of(setup);
+        assert_eq!(peer.says(60 * MSS as usize).len(), 20);
+        let (mut total, mut quiet) = (0, 0);
+        for n in 1..=20 {
+            let flags = if n == 1 { "ECE" } else { "" };
+            let sent = peer.all(&format!("{{{flags}. seq=1 ack={}}}", 1 + n * MSS));
+            assert!(sent.len() <= 1, "{n}: {}", sent.len());
+            quiet = if sent.is_empty() { quiet + 1 } else { 0 };
+            assert!(quiet <= 2, "no silence of half a window");
+            total += sent.len();
+        }
+        assert!((9..=11).contains(&total), "half of 20: {total}");
+        assert!(peer.cwnd() <= 10 * MSS + MSS);
+    }
+}

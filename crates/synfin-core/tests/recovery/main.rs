@@ -13,3 +13,4 @@ mod rack;
 mod spurious;
 mod tail;
 mod timer;
+mod window;

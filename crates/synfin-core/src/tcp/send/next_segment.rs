@@ -13,6 +13,7 @@ use crate::tcp::fast_open;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{Frto, RetransmitTimer, newreno, rto};
 use crate::tcp::recv;
+use crate::tcp::send::window::Candidate;
 use crate::tcp::send::{pacing, persist, window};
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
@@ -268,7 +269,8 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
     let nodelay = c.options(&cx.config).nodelay;
-    if unsent > 0 && !window::is_worth_sending(c, nodelay, len, unsent) {
+    let candidate = Candidate { len, unsent, mss };
+    if unsent > 0 && !window::is_worth_sending(c, nodelay, candidate) {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)

@@ -57,13 +57,24 @@ pub(crate) fn usable(c: &Connection) -> u32 {
     }
 }
 
-/// Whether `len` octets of new text, out of `unsent`, may leave now.
+/// What is to be decided about: text that could leave now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) len: u32,
+    /// Octets that wait, these included.
+    pub(crate) unsent: u32,
+    /// The largest text of a segment that leaves now.
+    pub(crate) mss: u32,
+}
+
+/// Whether the candidate may leave now.
 /// covers: 9293-MUST-38, 9293-SHLD-7, 9293-MUST-17
-pub(crate) fn is_worth_sending(c: &Connection, nodelay: bool, len: u32, unsent: u32) -> bool {
+pub(crate) fn is_worth_sending(c: &Connection, nodelay: bool, candidate: Candidate) -> bool {
+    let Candidate { len, unsent, mss } = candidate;
     if len == 0 {
         return false;
     }
-    if len >= u32::from(c.eff_snd_mss) || c.marks.has(Marks::SWS_OVERRIDE) {
+    if len >= mss || c.marks.has(Marks::SWS_OVERRIDE) {
         return true;
     }
     let all = len == unsent;
