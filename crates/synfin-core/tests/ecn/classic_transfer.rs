@@ -1,8 +1,8 @@
 //! Marks, echoes and reductions (RFC 3168 sections 6.1.2 to 6.1.5).
 
-use synfin_core::{EcnMode, Flags, Shutdown};
+use synfin_core::{DropReason, EcnMode, Flags, Shutdown};
 
-use crate::support::wire::Emitted;
+use crate::support::wire::{Emitted, set_tos};
 use crate::support::{Peer, Setup, Stage, ms, s};
 use crate::words::{ECT_0, NOT_ECT, ace, field, setup};
 
@@ -313,4 +313,29 @@ fn a_reduction_after_marks_is_spread_over_its_round_trip() {
         assert!((9..=11).contains(&total), "half of 20: {total}");
         assert!(peer.cwnd() <= 10 * MSS + MSS);
     }
+}
+
+/// Fragments are dropped, marked or not: no text of them is taken and no mark is echoed.
+#[test]
+fn marks_of_fragments_mean_nothing_as_nothing_is_reassembled() {
+    let mut peer = receiver();
+    let whole = peer.build("{. seq=1 ack=1 len=36 ce}");
+    let fragments = [(0x2000_u16, 20..60), (0x0005, 60..76)].map(|(place, octets)| {
+        let mut bytes = [&whole[..20], &whole[octets]].concat();
+        let len = bytes.len() as u16;
+        bytes[2..4].copy_from_slice(&len.to_be_bytes());
+        bytes[6..8].copy_from_slice(&place.to_be_bytes());
+        // With the checksum.
+        set_tos(&mut bytes, if place == 5 { 3 } else { 2 });
+        bytes
+    });
+    peer.deliver(&fragments);
+    assert_eq!(peer.dropped(DropReason::Fragment), 2);
+    assert_eq!(codes(&peer.wait(ms(60))), []);
+    assert_eq!(peer.read(), 0);
+    assert_eq!(peer.stack.counters().ecn_ce_received, 0);
+    // The whole one is.
+    peer.deliver(&[whole]);
+    assert_eq!(codes(&peer.wait(ms(60))), [ECE]);
+    assert_eq!(peer.read(), 36);
 }

@@ -31,6 +31,7 @@ pub(crate) fn on_dup_ack(c: &mut Connection, cx: &mut Context) {
     let old_loss = recovery
         .recovery_point
         .is_some_and(|point| una.before(point));
+    // No fewer for a small flight, as 5827-1 allows: that is RACK's business, with SACK.
     if recovery.dup_acks == DUP_THRESH && !old_loss {
         fast_retransmit(c, cx);
     }

@@ -74,6 +74,7 @@ impl RttEstimator {
         }
     }
 
+    /// The averages stay: 6298-17 allows to forget them, but a sample soon shows whether they hold.
     /// covers: 6298-14
     pub(crate) fn back_off(&mut self) {
         self.backoff = self.backoff.saturating_add(1);
