@@ -81,6 +81,21 @@ impl Tick {
     }
 }
 
+/// Seconds, wrapping after 136 years: for ages that a [`Tick`] cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Second(u32);
+
+impl Second {
+    pub(crate) const fn of(instant: Instant) -> Self {
+        Self((instant.millis() / 1000) as u32)
+    }
+
+    /// From `earlier` until here, to the second.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.wrapping_sub(earlier.0) as u64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

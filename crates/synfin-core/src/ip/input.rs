@@ -68,6 +68,7 @@ fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
     if ipv4::option_iter(header.options(frame)).any(|option| option.is_err()) {
         return Err(DropReason::BadIpOption);
     }
+    // Nothing is reassembled, so there are no marks to join (3168-11).
     if header.is_fragment() {
         return Err(DropReason::Fragment);
     }

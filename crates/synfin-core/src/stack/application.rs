@@ -45,8 +45,8 @@ pub struct ConnectOptions {
     /// [`poll_transmit`](Stack::poll_transmit). covers: 7413-1
     ///
     /// The peer's application may get that text **twice**: the network may repeat the SYN after
-    /// the connection is over. Only for a first message that may be repeated without harm
-    /// (7413-10).
+    /// the connection is over. Only for a first message that may be repeated without harm.
+    /// covers: 7413-10
     pub fast_open: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::tcp::recovery::scoreboard::{Judge, News};
 use crate::tcp::recv::timestamps;
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::is_strict;
-use crate::tcp::send::window;
+use crate::tcp::send::{rtt, window};
 use crate::trace::TraceEvent;
 
 /// RFC 5961 section 5.2: `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
@@ -25,7 +25,7 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let before = before(c, seg);
     let news = take_off(c, cx, seg, &before);
     if news.advanced {
-        sample_round_trip(c, cx, seg, &news);
+        sample_round_trip(c, cx, seg, &before, &news);
         if before.syn {
             on_syn_acked(c, cx);
             destination::on_syn_acked(c, cx);
@@ -139,7 +139,13 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
 }
 
 /// covers: 6298-7, 6298-8, 7323-14, BUG-19, 9293-MUST-18
-fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, news: &News) {
+fn sample_round_trip(
+    c: &mut Connection,
+    cx: &mut Context,
+    seg: &Seg,
+    before: &Standing,
+    news: &News,
+) {
     let by_clock = news
         .sample_from
         .filter(|_| !news.retransmitted)
@@ -155,7 +161,11 @@ fn sample_round_trip(c: &mut Connection, cx: &mut Context, seg: &Seg, news: &New
     let Some(sample_us) = by_clock.or(by_echo) else {
         return;
     };
-    c.cold.rtt.on_sample(sample_us, &cx.config.tcp.rto);
+    let flight_size = before.ack.acked + c.snd.una.distance_to(c.snd.nxt);
+    let expected = rtt::expected_samples(flight_size, u32::from(c.eff_snd_mss));
+    c.cold
+        .rtt
+        .on_sample(sample_us, expected, &cx.config.tcp.rto);
     c.marks.clear(Marks::PROBE_UNMEASURED);
     if cx.tracer.is_on() {
         let event = TraceEvent::Rtt {

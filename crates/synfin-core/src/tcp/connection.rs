@@ -37,7 +37,7 @@ use crate::tcp::send::limit::Stretch;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
-use crate::time::{Instant, Tick};
+use crate::time::{Instant, Second, Tick};
 use crate::trace::{
     AckReason, FlowId, ReceiveLimit, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer,
 };
@@ -191,7 +191,7 @@ pub(crate) struct Cold {
     pub(crate) irs: SeqNum,
     pub(crate) max_snd_wnd: u32,
     pub(crate) ts_offset: u32,
-    pub(crate) ts_recent_at: Tick,
+    pub(crate) ts_recent_at: Second,
     pub(crate) last_received: Tick,
     pub(crate) last_sent: Tick,
     /// When the congestion window was last used, at least by half (RFC 7661).
@@ -345,7 +345,7 @@ impl Connection {
                 irs: zero,
                 max_snd_wnd: 0,
                 ts_offset: opening.ts_offset,
-                ts_recent_at: now,
+                ts_recent_at: Second::of(cx.now),
                 last_received: now,
                 last_sent: now,
                 validated_at: now,

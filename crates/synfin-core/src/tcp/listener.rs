@@ -61,7 +61,7 @@ pub struct ListenOptions {
     ///
     /// Such text may reach the application **twice**: a SYN that the network repeats after its
     /// connection is over makes another one. Only for protocols whose first message may be
-    /// repeated without harm (7413-10).
+    /// repeated without harm. covers: 7413-10
     pub fast_open: Option<u32>,
     /// Take SYNs for addresses that are not ours; for gateways.
     pub foreign: bool,

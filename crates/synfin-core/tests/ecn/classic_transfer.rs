@@ -1,8 +1,8 @@
 //! Marks, echoes and reductions (RFC 3168 sections 6.1.2 to 6.1.5).
 
-use synfin_core::{EcnMode, Flags, Shutdown};
+use synfin_core::{DropReason, EcnMode, Flags, Shutdown};
 
-use crate::support::wire::Emitted;
+use crate::support::wire::{Emitted, set_tos};
 use crate::support::{Peer, Setup, Stage, ms, s};
 use crate::words::{ECT_0, NOT_ECT, ace, field, setup};
 
@@ -289,4 +289,53 @@ fn a_peer_that_echoes_for_ever() {
         assert!(rounds < 100, "{end} of {all}");
     }
     assert_eq!(peer.cwnd(), 2 * MSS, "as after losses");
+}
+
+/// Every second acknowledgement releases a segment while the window is halved.
+/// covers: 9937-7
+#[test]
+fn a_reduction_after_marks_is_spread_over_its_round_trip() {
+    for sack in [false, true] {
+        let mut setup = setup(EcnMode::Classic);
+        setup.sack = sack;
+        setup.config.tcp.initial_window = Some(20);
+        let mut peer = sender_of(setup);
+        assert_eq!(peer.says(60 * MSS as usize).len(), 20);
+        let (mut total, mut quiet) = (0, 0);
+        for n in 1..=20 {
+            let flags = if n == 1 { "ECE" } else { "" };
+            let sent = peer.all(&format!("{{{flags}. seq=1 ack={}}}", 1 + n * MSS));
+            assert!(sent.len() <= 1, "{n}: {}", sent.len());
+            quiet = if sent.is_empty() { quiet + 1 } else { 0 };
+            assert!(quiet <= 2, "no silence of half a window");
+            total += sent.len();
+        }
+        assert!((9..=11).contains(&total), "half of 20: {total}");
+        assert!(peer.cwnd() <= 10 * MSS + MSS);
+    }
+}
+
+/// Fragments are dropped, marked or not: no text of them is taken and no mark is echoed.
+#[test]
+fn marks_of_fragments_mean_nothing_as_nothing_is_reassembled() {
+    let mut peer = receiver();
+    let whole = peer.build("{. seq=1 ack=1 len=36 ce}");
+    let fragments = [(0x2000_u16, 20..60), (0x0005, 60..76)].map(|(place, octets)| {
+        let mut bytes = [&whole[..20], &whole[octets]].concat();
+        let len = bytes.len() as u16;
+        bytes[2..4].copy_from_slice(&len.to_be_bytes());
+        bytes[6..8].copy_from_slice(&place.to_be_bytes());
+        // With the checksum.
+        set_tos(&mut bytes, if place == 5 { 3 } else { 2 });
+        bytes
+    });
+    peer.deliver(&fragments);
+    assert_eq!(peer.dropped(DropReason::Fragment), 2);
+    assert_eq!(codes(&peer.wait(ms(60))), []);
+    assert_eq!(peer.read(), 0);
+    assert_eq!(peer.stack.counters().ecn_ce_received, 0);
+    // The whole one is.
+    peer.deliver(&[whole]);
+    assert_eq!(codes(&peer.wait(ms(60))), [ECE]);
+    assert_eq!(peer.read(), 36);
 }

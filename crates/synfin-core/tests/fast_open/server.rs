@@ -293,3 +293,24 @@ fn the_trace_tells_what_was_decided_about_each_syn() {
     ];
     assert_eq!(told, expected);
 }
+
+/// A SYN that the network keeps and delivers again when its connection is over brings its text
+/// again. Nothing can tell it from a new one: that is why the options warn.
+/// covers: 7413-10
+#[test]
+fn text_of_a_syn_comes_twice_if_the_network_repeats_it_late() {
+    let mut peer = listening(Setup::default(), 4);
+    let cookie = fetch(&mut peer);
+    let mut taken = 0;
+    for incarnation in 1..=2 {
+        peer.delivered = 0;
+        child(&mut peer, &cookie);
+        taken += peer.read();
+        assert_eq!(taken, 10 * incarnation);
+        peer.on("{RST seq=11}");
+        peer.is(State::Listen);
+        peer.wait(s(60));
+        peer.become_port(peer.remote.port());
+    }
+    assert_eq!(peer.stack.counters().fast_open_passive, 2);
+}

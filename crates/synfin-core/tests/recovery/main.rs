@@ -18,3 +18,4 @@ mod spurious;
 mod status;
 mod tail;
 mod timer;
+mod window;

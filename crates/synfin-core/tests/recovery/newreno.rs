@@ -10,7 +10,7 @@ fn sending() -> Path {
     path
 }
 
-/// covers: 3042-1, 3042-2, 6582-1
+/// covers: 3042-1, 3042-2, 6582-1, 5681-14, 5681-16, 5681-17
 #[test]
 fn two_duplicates_release_new_segments_and_the_third_repairs() {
     let mut path = sending();

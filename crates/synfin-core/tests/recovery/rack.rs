@@ -214,3 +214,60 @@ fn the_window_is_no_wider_than_a_round_trip() {
     assert_eq!(path.wait(4), [next]);
     assert_eq!(path.timeouts(), 0);
 }
+
+/// A round trip of 400 us: what left 50 us before the segment that was reported is within the
+/// reordering window of 100 us, and is repeated when that has passed.
+/// covers: 8985-1
+#[test]
+fn times_of_transmission_are_finer_than_the_window() {
+    use crate::support::Peer;
+    use core::time::Duration;
+    let us = Duration::from_micros;
+    let mut setup = setup();
+    setup.config.socket.nodelay = true;
+    let mut peer = Peer::new(setup);
+    peer.connect();
+    peer.drain();
+    peer.wait(us(400));
+    peer.on("{SYN. seq=0 ack=1}");
+    let begin = peer.now;
+    for _ in 0..2 {
+        peer.write(100);
+        assert_eq!(peer.drain().len(), 1);
+        peer.wait(us(50));
+    }
+    peer.wait(us(350));
+    assert_eq!(peer.on("{. seq=1 ack=1 sack=101..201}"), "");
+    let sent = peer.next(us(10_000)).expect("the repair");
+    assert_eq!(peer.text(&sent), "{. seq=1 ack=1 len=100}");
+    let after = sent[0].at.saturating_duration_since(begin);
+    assert!((us(500)..=us(510)).contains(&after), "{after:?}");
+}
+
+/// Without SACK nothing tells which segment was delivered: losses are counted.
+/// covers: 8985-1
+#[test]
+fn without_sack_no_loss_is_told_by_time() {
+    let mut path = Path::open(crate::path::without_sack());
+    path.write(10);
+    path.wait(RTT);
+    for _ in 0..2 {
+        path.ack(0, &[]);
+    }
+    assert_eq!(path.wait(150), []);
+    assert_eq!(path.recoveries(), 0);
+    assert_eq!(path.ack(0, &[]), [0]);
+}
+
+/// What is found lost by time has left the flight, though counting would not say so of 4 to 6;
+/// what is sent again is in it.
+/// covers: 8985-18
+#[test]
+fn the_flight_is_what_time_says() {
+    let mut path = ten_sent();
+    assert_eq!(path.ack(0, &[(7, 10)]), [0, 1, 2]);
+    assert_eq!(path.in_flight(), 3);
+    let mut path = ten_sent();
+    assert_eq!(path.ack(0, &[(1, 4)]), [0]);
+    assert_eq!(path.in_flight(), 7, "4 to 9, and 0 again");
+}

@@ -111,7 +111,7 @@ pub(crate) fn set_tos(packet: &mut [u8], tos: u8) {
     packet[10..12].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// Reads an emitted frame. covers: 9293-MUST-2, 9293-MUST-68, INV-8
+/// Reads an emitted frame. covers: 9293-MUST-2, 9293-MUST-68, INV-8, 7323-24
 pub(crate) fn read(at: Instant, frame: &Transmit<'_>, mtu: usize) -> Packet {
     let mut bytes = vec![0; frame.len()];
     frame.copy_into(&mut bytes);

@@ -124,7 +124,8 @@ impl State {
     fn slow_start(&mut self, ack: &AckSample) {
         let room = self.ssthresh - self.cwnd;
         let Some(hystart) = &mut self.hystart else {
-            self.cwnd += ack.acked.min(2 * ack.mss).min(room);
+            // covers: 5681-7
+            self.cwnd += ack.acked.min(ack.mss).min(room);
             return;
         };
         match hystart.on_ack(ack) {

@@ -129,3 +129,20 @@ pub(crate) fn initial_window(segments: Option<u8>, mss: u32) -> u32 {
         None => 4 * mss,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::initial_window;
+
+    /// covers: 5681-3, DEC-2, C-10
+    #[test]
+    fn the_initial_window_depends_on_the_size_of_segments() {
+        let by_rfc_3390 = [536, 1095, 1096, 1460, 2190, 2191, 8960];
+        let octets = by_rfc_3390.map(|mss| initial_window(None, mss));
+        assert_eq!(octets, [2144, 4380, 3288, 4380, 6570, 4382, 17_920]);
+        let by_rfc_6928 = [536, 1460, 1461, 8960];
+        let octets = by_rfc_6928.map(|mss| initial_window(Some(10), mss));
+        assert_eq!(octets, [5360, 14_600, 14_600, 17_920]);
+        assert_eq!(initial_window(Some(1), 1460), 1460);
+    }
+}

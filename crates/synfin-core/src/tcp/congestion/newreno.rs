@@ -33,7 +33,7 @@ impl NewReno {
         let mut acked = ack.acked;
         if self.cwnd < self.ssthresh {
             // covers: 5681-7
-            let step = acked.min(2 * ack.mss).min(self.ssthresh - self.cwnd);
+            let step = acked.min(ack.mss).min(self.ssthresh - self.cwnd);
             self.cwnd += step;
             acked -= step;
         }
@@ -124,3 +124,6 @@ impl CongestionControl for NewReno {
         self.ssthresh
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,7 @@ pub(crate) fn on_dup_ack(c: &mut Connection, cx: &mut Context) {
     let old_loss = recovery
         .recovery_point
         .is_some_and(|point| una.before(point));
+    // No fewer for a small flight, as 5827-1 allows: that is RACK's business, with SACK.
     if recovery.dup_acks != DUP_THRESH || old_loss {
         return;
     }
@@ -47,13 +48,10 @@ pub(crate) fn on_dup_ack(c: &mut Connection, cx: &mut Context) {
 fn fast_retransmit(c: &mut Connection, cx: &mut Context) {
     let mss = u32::from(c.eff_snd_mss);
     let flight_size = c.snd.una.distance_to(c.snd.nxt);
-    // What limited transmit sent is not counted.
-    let limited = 2 * mss;
-    let counted = if flight_size > 2 * limited {
-        flight_size - limited
-    } else {
-        flight_size
-    };
+    // What limited transmit sent is not counted: whole segments beyond the window.
+    let beyond = flight_size.saturating_sub(c.cold.congestion.cwnd());
+    let limited = (beyond.div_ceil(mss) * mss).min(2 * mss);
+    let counted = flight_size - limited.min(flight_size);
     lose(c, cx, 0, LossSign::FastRetransmit);
     cx.counters.reno_recovery += 1;
     enter_recovery(c, cx, counted);

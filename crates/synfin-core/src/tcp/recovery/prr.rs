@@ -46,7 +46,8 @@ impl Prr {
         self.out = self.out.saturating_add(len);
     }
 
-    /// The window until the next acknowledgement; `None` leaves it as it is.
+    /// The window until the next acknowledgement; `None` leaves it as it is. Which bound holds is
+    /// decided by `safe`, not by a flag as in 6937-1.
     /// covers: 9937-2, 9937-3, 9937-4, 9937-5, 9937-6
     pub(crate) fn on_ack(&mut self, step: &Step) -> Option<u32> {
         if step.delivered == 0 {

@@ -25,7 +25,12 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
         cx.pool.free(text);
         cx.drop(c.cold.flow, DropReason::NoMemory);
         arrival.seg.flags = arrival.seg.flags.without(synfin_wire::Flags::FIN);
-        c.active().recv.owe_dup_ack(None);
+        if seq == c.rcv.nxt {
+            // Its begin may have been old, and an answer is owed for that. covers: 5681-25
+            c.ack_now(AckReason::Duplicate);
+        } else {
+            c.active().recv.owe_dup_ack(None);
+        }
     } else if seq == c.rcv.nxt {
         tuning::on_text(c, cx, &arrival.seg);
         append(c, cx, text);

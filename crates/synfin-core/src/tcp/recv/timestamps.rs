@@ -6,7 +6,7 @@ use synfin_wire::Timestamps;
 
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
-use crate::time::{Instant, Tick};
+use crate::time::{Instant, Second, Tick};
 
 /// How long `TS.Recent` stays valid on an idle connection: 24 days. covers: 7323-20, C-14
 const PAWS_IDLE: Duration = Duration::from_secs(24 * 24 * 3600);
@@ -30,7 +30,7 @@ pub(crate) fn option(c: &Connection, now: Instant) -> Timestamps {
 }
 
 /// PAWS (RFC 7323 section 5.3, R1): the segment is older than what we have seen.
-/// covers: 7323-17, 7323-19, 7323-20
+/// covers: 7323-17, 7323-19
 pub(crate) fn is_old(c: &Connection, cx: &Context, seg: &Seg) -> bool {
     let Some(timestamps) = seg.options.timestamps else {
         return false;
@@ -39,15 +39,20 @@ pub(crate) fn is_old(c: &Connection, cx: &Context, seg: &Seg) -> bool {
         return false;
     }
     let behind = (timestamps.val.wrapping_sub(c.rcv.ts_recent) as i32) < 0;
-    let age_ms = Tick::of(cx.now).since(c.cold.ts_recent_at);
-    behind && u128::from(age_ms) <= PAWS_IDLE.as_millis()
+    behind && !is_outdated(c, cx)
+}
+
+/// `TS.Recent` is so old that the peer's clock may have come round since. covers: 7323-20
+fn is_outdated(c: &Connection, cx: &Context) -> bool {
+    let age = Second::of(cx.now).since(c.cold.ts_recent_at);
+    age > PAWS_IDLE
 }
 
 /// The timestamp of a SYN is the first to echo.
 pub(crate) fn remember_syn(c: &mut Connection, cx: &Context, seg: &Seg) {
     if let Some(timestamps) = seg.options.timestamps {
         c.rcv.ts_recent = timestamps.val;
-        c.cold.ts_recent_at = Tick::of(cx.now);
+        c.cold.ts_recent_at = Second::of(cx.now);
         c.marks.set(Marks::TS_RECENT);
     }
 }
@@ -63,10 +68,10 @@ pub(crate) fn remember(c: &mut Connection, cx: &Context, seg: &Seg) {
     }
     let newer = !c.marks.has(Marks::TS_RECENT)
         || (timestamps.val.wrapping_sub(c.rcv.ts_recent) as i32) >= 0
-        || u128::from(Tick::of(cx.now).since(c.cold.ts_recent_at)) > PAWS_IDLE.as_millis();
+        || is_outdated(c, cx);
     if newer && seg.seq.at_or_before(c.rcv.last_ack_sent) {
         c.rcv.ts_recent = timestamps.val;
-        c.cold.ts_recent_at = Tick::of(cx.now);
+        c.cold.ts_recent_at = Second::of(cx.now);
         c.marks.set(Marks::TS_RECENT);
     }
 }

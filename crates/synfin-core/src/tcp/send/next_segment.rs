@@ -14,6 +14,7 @@ use crate::tcp::path_mtu::search;
 use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
+use crate::tcp::send::window::Candidate;
 use crate::tcp::send::{pacing, persist, retransmission, syn, validation, window};
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
@@ -164,7 +165,8 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
     let nodelay = c.options(&cx.config).nodelay;
-    if unsent > 0 && !window::is_worth_sending(c, nodelay, mss, len, unsent) {
+    let candidate = Candidate { len, unsent, mss };
+    if unsent > 0 && !window::is_worth_sending(c, nodelay, candidate) {
         return None;
     }
     // covers: AB-16 (a FIN beyond the window waits)

@@ -57,16 +57,20 @@ pub(crate) fn usable(c: &Connection) -> u32 {
     }
 }
 
-/// Whether `len` octets of new text, out of `unsent`, may leave now; `mss` are what fits beside
-/// the options.
+/// What is to be decided about: text that could leave now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) len: u32,
+    /// Octets that wait, these included.
+    pub(crate) unsent: u32,
+    /// The largest text of a segment that leaves now.
+    pub(crate) mss: u32,
+}
+
+/// Whether the candidate may leave now.
 /// covers: 9293-MUST-38, 9293-SHLD-7, 9293-MUST-17
-pub(crate) fn is_worth_sending(
-    c: &Connection,
-    nodelay: bool,
-    mss: u32,
-    len: u32,
-    unsent: u32,
-) -> bool {
+pub(crate) fn is_worth_sending(c: &Connection, nodelay: bool, candidate: Candidate) -> bool {
+    let Candidate { len, unsent, mss } = candidate;
     if len == 0 {
         return false;
     }
