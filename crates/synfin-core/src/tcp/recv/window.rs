@@ -49,7 +49,7 @@ fn step(c: &Connection, cx: &Context) -> u32 {
 }
 
 /// Moves the edge as far as silly-window avoidance lets it, and tells the window field.
-/// covers: 9293-SHLD-14, 7323-3, 7323-4, 7323-6, 9293-U7
+/// covers: 9293-SHLD-14, 7323-3, 7323-4, 7323-6, 7323-7, 9293-U7
 pub(crate) fn advertise(c: &mut Connection, cx: &mut Context, syn: bool) -> u16 {
     if syn {
         let field = free(c, cx).min(u32::from(u16::MAX));

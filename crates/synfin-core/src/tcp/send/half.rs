@@ -29,6 +29,7 @@ pub(crate) struct SentSegment {
     pub(crate) seq: SeqNum,
     /// Sequence space it occupies, SYN and FIN included.
     pub(crate) len: u32,
+    /// When that was. covers: 8985-1
     pub(crate) sent_at: Instant,
     /// The number of its last transmission.
     pub(crate) transmission: u32,
@@ -158,6 +159,7 @@ impl SendHalf {
     }
 
     /// Notes that the segment at this place was sent again; tells how it was found lost.
+    /// covers: 8985-18
     pub(crate) fn on_resent(
         &mut self,
         place: usize,
@@ -180,7 +182,7 @@ impl SendHalf {
     }
 
     /// Marks a segment lost: it leaves the flight and waits to be sent again. Tells the octets
-    /// that left the flight with it.
+    /// that left the flight with it. covers: 8985-18
     pub(crate) fn mark_lost(&mut self, place: usize, sign: LossSign) -> u32 {
         let Some(segment) = self.sent.get_mut(place) else {
             return 0;
