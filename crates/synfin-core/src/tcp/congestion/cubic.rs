@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::hystart::{HyStart, SlowStart};
 use super::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Metrics, Phase,
-    SentSample, ssthresh_of_unused,
+    SentSample, slow_start_step, ssthresh_of_unused,
 };
 use crate::time::Instant;
 
@@ -94,6 +94,8 @@ struct State {
     remainder: u64,
     stage: Option<Stage>,
     hystart: Option<HyStart>,
+    /// The slow start that goes on follows a timeout.
+    after_timeout: bool,
 }
 
 /// RFC 9438 with RFC 9406.
@@ -114,6 +116,7 @@ impl Cubic {
             remainder: 0,
             stage: None,
             hystart: Some(HyStart::default()),
+            after_timeout: false,
         };
         Self { state, prior: None }
     }
@@ -124,8 +127,7 @@ impl State {
     fn slow_start(&mut self, ack: &AckSample) {
         let room = self.ssthresh - self.cwnd;
         let Some(hystart) = &mut self.hystart else {
-            // covers: 5681-7
-            self.cwnd += ack.acked.min(ack.mss).min(room);
+            self.cwnd += slow_start_step(ack.acked, ack.mss, self.after_timeout).min(room);
             return;
         };
         match hystart.on_ack(ack) {
@@ -216,6 +218,7 @@ impl State {
             // The next stage starts at its own plateau.
             self.w_max = 0;
         }
+        self.after_timeout = event.kind == CongestionKind::Timeout;
         self.stage = None;
         self.hystart = None;
     }
@@ -279,6 +282,7 @@ impl CongestionControl for Cubic {
         if restart < state.cwnd {
             state.ssthresh = ssthresh_of_unused(state.cwnd, state.ssthresh);
             state.cwnd = restart;
+            state.after_timeout = false;
             state.stage = None;
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Phase,
-    ssthresh_of_unused,
+    slow_start_step, ssthresh_of_unused,
 };
 use crate::time::Instant;
 
@@ -14,6 +14,8 @@ pub(crate) struct NewReno {
     ssthresh: u32,
     /// Growth below an octet in congestion avoidance, in parts of `cwnd`.
     remainder: u64,
+    /// The slow start that goes on follows a timeout.
+    after_timeout: bool,
     /// `cwnd` and `ssthresh` before the last congestion event.
     prior: (u32, u32),
 }
@@ -25,6 +27,7 @@ impl NewReno {
             cwnd: initial_window,
             ssthresh: u32::MAX,
             remainder: 0,
+            after_timeout: false,
             prior: (0, 0),
         }
     }
@@ -32,8 +35,8 @@ impl NewReno {
     fn grow(&mut self, ack: &AckSample) {
         let mut acked = ack.acked;
         if self.cwnd < self.ssthresh {
-            // covers: 5681-7
-            let step = acked.min(ack.mss).min(self.ssthresh - self.cwnd);
+            let step = slow_start_step(acked, ack.mss, self.after_timeout);
+            let step = step.min(self.ssthresh - self.cwnd);
             self.cwnd += step;
             acked -= step;
         }
@@ -68,9 +71,14 @@ impl CongestionControl for NewReno {
             self.prior = (self.cwnd, self.ssthresh);
             self.ssthresh = (event.flight_size / 2).max(2 * event.mss);
         }
-        self.cwnd = match event.kind {
-            CongestionKind::Timeout | CongestionKind::RepeatedTimeout => event.mss,
-            _ => self.ssthresh,
+        self.after_timeout = matches!(
+            event.kind,
+            CongestionKind::Timeout | CongestionKind::RepeatedTimeout
+        );
+        self.cwnd = if self.after_timeout {
+            event.mss
+        } else {
+            self.ssthresh
         };
         self.remainder = 0;
     }
@@ -87,6 +95,7 @@ impl CongestionControl for NewReno {
         self.cwnd = self.cwnd.max(cwnd);
         self.ssthresh = self.ssthresh.max(ssthresh);
         self.remainder = 0;
+        self.after_timeout = false;
     }
 
     /// covers: 5681-20
@@ -94,6 +103,7 @@ impl CongestionControl for NewReno {
         if restart < self.cwnd {
             self.ssthresh = ssthresh_of_unused(self.cwnd, self.ssthresh);
             self.cwnd = restart;
+            self.after_timeout = false;
         }
     }
 

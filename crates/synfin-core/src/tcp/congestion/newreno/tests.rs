@@ -48,13 +48,26 @@ fn reduced() -> NewReno {
 
 /// covers: 5681-6, 5681-7
 #[test]
-fn slow_start_adds_no_more_than_a_segment_for_an_acknowledgement() {
-    for (acked, added) in [(1, 1), (999, 999), (1000, 1000), (1001, 1000), (9000, 1000)] {
+fn slow_start_adds_no_more_than_two_segments_for_an_acknowledgement() {
+    for (acked, added) in [(1, 1), (999, 999), (1001, 1001), (2000, 2000), (9000, 2000)] {
         let mut reno = NewReno::new(10 * MSS);
         assert_eq!(reno.ssthresh(), u32::MAX);
         reno.on_ack(&ack(acked));
         assert_eq!(reno.cwnd(), 10 * MSS + added, "{acked} acknowledged");
     }
+}
+
+/// Not after a timeout, when an acknowledgement may cover what left long ago; a pause ends that.
+/// covers: 5681-7
+#[test]
+fn after_a_timeout_slow_start_adds_a_segment_for_an_acknowledgement() {
+    let mut reno = NewReno::new(40 * MSS);
+    reno.on_congestion(&event(CongestionKind::Timeout, 40 * MSS));
+    reno.on_ack(&ack(9000));
+    assert_eq!(reno.cwnd(), 2 * MSS);
+    reno.on_idle_restart(Instant::from_nanos(0), MSS);
+    reno.on_ack(&ack(9000));
+    assert_eq!(reno.cwnd(), 3 * MSS);
 }
 
 /// From a segment up to the threshold in whole segments, above it a segment a round trip.
