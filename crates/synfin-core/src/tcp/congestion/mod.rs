@@ -118,8 +118,8 @@ fn ssthresh_of_unused(cwnd: u32, ssthresh: u32) -> u32 {
     ssthresh.max((u64::from(cwnd) * 3 / 4) as u32)
 }
 
-/// The most that an acknowledgement adds to the window in slow start: two segments, as a delayed one
-/// covers (RFC 3465 section 2.3); one after a timeout, when it may cover what left long ago.
+/// The most that an acknowledgement adds to the window in slow start: two segments, as a delayed
+/// one covers (RFC 3465 section 2.3); one after a timeout, when it may cover what left long ago.
 /// covers: 5681-7
 fn slow_start_step(acked: u32, mss: u32, after_timeout: bool) -> u32 {
     acked.min(if after_timeout { mss } else { 2 * mss })
