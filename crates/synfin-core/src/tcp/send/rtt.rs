@@ -273,8 +273,7 @@ mod tests {
         }
     }
 
-    /// A queue that fills doubles the round trip within one: the timeout is above it long before the
-    /// round trip is over.
+    /// A queue that fills doubles the round trip within one: the timeout stays above all the time.
     /// covers: 6298-12, 6298-18
     #[test]
     fn a_round_trip_that_grows_widens_the_timeout_at_once() {
