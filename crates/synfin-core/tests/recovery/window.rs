@@ -35,18 +35,20 @@ fn the_handshake_adds_nothing_to_the_window() {
     }
 }
 
+/// Segments of the first flight after so many lost segments of the handshake.
+const AFTER_LOST_HANDSHAKES: [(Profile, u8, usize); 5] = [
+    (Profile::Strict, 0, 10),
+    (Profile::Strict, 1, 1),
+    (Profile::Server, 0, 10),
+    (Profile::Server, 1, 10),
+    (Profile::Server, 2, 1),
+];
+
 /// One segment after a lost SYN by the letter; RFC 6928 overlooks the first one.
 /// covers: 5681-5
 #[test]
 fn a_lost_syn_makes_the_first_window_a_segment() {
-    let cases = [
-        (Profile::Strict, 0, 10),
-        (Profile::Strict, 1, 1),
-        (Profile::Server, 0, 10),
-        (Profile::Server, 1, 10),
-        (Profile::Server, 2, 1),
-    ];
-    for (profile, lost, segments) in cases {
+    for (profile, lost, segments) in AFTER_LOST_HANDSHAKES {
         let mut peer = Peer::new(of_profile(profile));
         peer.connect();
         peer.drain();
@@ -65,14 +67,7 @@ fn a_lost_syn_makes_the_first_window_a_segment() {
 /// covers: 5681-5
 #[test]
 fn a_lost_syn_ack_makes_the_first_window_a_segment() {
-    let cases = [
-        (Profile::Strict, 0, 10),
-        (Profile::Strict, 1, 1),
-        (Profile::Server, 0, 10),
-        (Profile::Server, 1, 10),
-        (Profile::Server, 2, 1),
-    ];
-    for (profile, lost, segments) in cases {
+    for (profile, lost, segments) in AFTER_LOST_HANDSHAKES {
         let mut peer = Peer::new(of_profile(profile));
         peer.listen();
         peer.on("{SYN seq=0}");
