@@ -41,7 +41,7 @@ pub(crate) fn run(args: &LossArgs, out: &mut dyn Write) -> io::Result<()> {
                 );
                 continue;
             }
-            let cases = args.loss.iter().map(|loss| Case {
+            let cases = args.rates.loss.iter().map(|loss| Case {
                 cc,
                 loss: *loss,
                 seconds: args.seconds,

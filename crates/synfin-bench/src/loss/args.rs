@@ -17,13 +17,9 @@ Examples:
   synfin-bench loss --stack all --loss 0.01 --seeds 5
   synfin-bench loss --stack smoltcp --loss 0,0.01 --seconds 20";
 
-/// `synfin-bench loss`.
+/// The rows of a work over lossy links.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = NOTES)]
-pub(crate) struct LossArgs {
-    /// Whose rows
-    #[arg(long, value_enum, default_value = "synfin")]
-    stack: Choice,
+pub(super) struct LossRates {
     /// Probabilities that a data packet is lost
     #[arg(
         long,
@@ -33,6 +29,17 @@ pub(crate) struct LossArgs {
         default_value = "0,0.001,0.01,0.03"
     )]
     pub(super) loss: Vec<f64>,
+}
+
+/// `synfin-bench loss`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct LossArgs {
+    /// Whose rows
+    #[arg(long, value_enum, default_value = "synfin")]
+    stack: Choice,
+    #[command(flatten)]
+    pub(super) rates: LossRates,
     /// Congestion controllers [default: newreno,cubic,bbr,bbr3; for smoltcp none too]
     #[arg(long, value_name = "NAME,..", value_enum, value_delimiter = ',')]
     cc: Vec<Controller>,

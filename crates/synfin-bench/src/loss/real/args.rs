@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, ValueEnum};
 
-use super::super::args::{Controller, Seeds, probability};
+use super::super::args::{Controller, LossRates, Seeds, probability};
 use super::super::engine;
 use super::kernel;
 
@@ -40,15 +40,8 @@ pub(crate) struct RealArgs {
         default_value = "linux"
     )]
     pub(super) receiver: Vec<End>,
-    /// Probabilities that a data packet is lost
-    #[arg(
-        long,
-        value_name = "P,..",
-        value_delimiter = ',',
-        value_parser = probability,
-        default_value = "0,0.001,0.01,0.03"
-    )]
-    pub(super) loss: Vec<f64>,
+    #[command(flatten)]
+    pub(super) rates: LossRates,
     /// Congestion controllers
     #[arg(
         long,

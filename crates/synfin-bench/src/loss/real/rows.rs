@@ -43,7 +43,7 @@ pub(super) fn groups(args: &RealArgs) -> Vec<Group> {
             .iter()
             .flat_map(|sender| args.receiver.iter().map(|receiver| (*sender, *receiver)))
             .collect();
-        let cases = args.loss.iter().map(|loss| Case {
+        let cases = args.rates.loss.iter().map(|loss| Case {
             cc: *cc,
             loss: *loss,
             seconds: args.seconds,
