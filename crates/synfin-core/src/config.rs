@@ -479,8 +479,11 @@ pub struct Limits {
     pub out_of_order_ranges: u16,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
-    /// RSTs without a connection, and ICMP errors, per second each.
+    /// RSTs without a connection, ICMP errors, answers to ARP requests and neighbour solicitations,
+    /// and requests of our own, per second each.
     pub replies_per_second: u32,
+    /// Neighbours on Ethernet links, all devices together; at most half of them may be unresolved.
+    pub neighbors: u32,
 }
 
 impl Default for Limits {
@@ -495,6 +498,7 @@ impl Default for Limits {
             out_of_order_ranges: 1024,
             replies: 1024,
             replies_per_second: 1000,
+            neighbors: 1024,
         }
     }
 }
@@ -699,6 +703,7 @@ impl Limits {
             self.out_of_order_ranges > 0,
             "limits.out_of_order_ranges must not be 0",
         )?;
-        ensure(self.replies > 0, "limits.replies must not be 0")
+        ensure(self.replies > 0, "limits.replies must not be 0")?;
+        ensure(self.neighbors >= 2, "limits.neighbors must be at least 2")
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Secrets {
     labels: Key,
     fast_open: Key,
     fragments: Key,
+    neighbors: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,7 @@ impl Secrets {
             labels: derive(5),
             fast_open: derive(6),
             fragments: derive(7),
+            neighbors: derive(16),
         }
     }
 
@@ -71,6 +73,14 @@ impl Secrets {
         write_ip(&mut hasher, local);
         write_ip(&mut hasher, remote);
         hasher.finish() as u16
+    }
+
+    /// How long the `count`th neighbour stays reachable, as 2^-16 of the usual time: uniformly from
+    /// half of it to one and a half (RFC 4861 section 6.3.2). covers: 4861-5
+    pub(crate) fn reachable_factor(&self, count: u64) -> u32 {
+        let mut hasher = self.neighbors.hasher();
+        hasher.write(&count.to_be_bytes());
+        (1 << 15) + (hasher.finish() as u32 & 0xffff)
     }
 
     /// Where the search for an ephemeral port begins. covers: 6056-2

@@ -4,7 +4,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use synfin_wire::{Flags, FourTuple, SeqNum, Timestamps};
+use synfin_wire::arp::ArpPacket;
+use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum, Timestamps};
 
 use crate::counters::DropReason;
 use crate::driver::DeviceId;
@@ -19,6 +20,17 @@ use crate::trace::{FlowId, SendReason};
 pub(crate) enum Reply {
     Segment(SegmentReply),
     Icmp(IcmpMessage),
+    /// An ARP packet to a station or to all.
+    Arp {
+        to: MacAddress,
+        packet: ArpPacket,
+    },
+    /// A message of neighbour discovery; to whom it goes follows from its destination unless it is
+    /// said.
+    Discovery {
+        to: Option<MacAddress>,
+        message: IcmpMessage,
+    },
 }
 
 /// A segment without text.
@@ -41,6 +53,9 @@ pub(crate) struct Replies {
     capacity: usize,
     resets: TokenBucket,
     icmp: TokenBucket,
+    /// What we say to neighbours who ask, and what we ask them.
+    link_answers: TokenBucket,
+    link_questions: TokenBucket,
 }
 
 impl Replies {
@@ -51,6 +66,8 @@ impl Replies {
             capacity: usize::from(capacity),
             resets: bucket(),
             icmp: bucket(),
+            link_answers: bucket(),
+            link_questions: bucket(),
         }
     }
 
@@ -117,6 +134,26 @@ impl Context {
     pub(crate) fn reply_with_icmp(&mut self, device: DeviceId, message: IcmpMessage) {
         if self.replies.allow_icmp(self.now) {
             self.reply(device, Reply::Icmp(message));
+        } else {
+            self.counters.count_drop(DropReason::ReplyLimit);
+        }
+    }
+    /// Queues an answer to a neighbour within the rate of those. covers: 826-2, 4861-7
+    pub(crate) fn answer_neighbor(&mut self, device: DeviceId, reply: Reply) {
+        let allowed = self.replies.link_answers.take(self.now);
+        self.reply_if(allowed, device, reply);
+    }
+
+    /// Queues a question within the rate of those: a scan of our prefix makes us ask for each
+    /// address of it. covers: ATT-67
+    pub(crate) fn ask_neighbor(&mut self, device: DeviceId, reply: Reply) {
+        let allowed = self.replies.link_questions.take(self.now);
+        self.reply_if(allowed, device, reply);
+    }
+
+    fn reply_if(&mut self, allowed: bool, device: DeviceId, reply: Reply) {
+        if allowed {
+            self.reply(device, reply);
         } else {
             self.counters.count_drop(DropReason::ReplyLimit);
         }

@@ -10,6 +10,7 @@
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `network` | devices, addresses, routes |
+//! | `link` | Ethernet devices and their neighbours |
 //! | `observe` | listing, totals, trace, counters |
 
 mod active_open;
@@ -17,6 +18,7 @@ mod application;
 mod egress;
 mod fast_open;
 mod ingress;
+mod link;
 mod network;
 mod observe;
 mod passive;
@@ -40,6 +42,7 @@ use crate::event::{Event, ListenerId};
 use crate::ip::address::{AddrId, AddressTable};
 use crate::ip::path_mtu::PathMtuTable;
 use crate::ip::route::RouteTable;
+use crate::link::neighbor::Neighbors;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::{Slab, SlotId};
@@ -84,6 +87,8 @@ pub struct Stack {
     foreign_listeners: u32,
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
+    neighbors: Neighbors,
+    ethernet_devices: u16,
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
@@ -164,6 +169,8 @@ impl Stack {
             foreign_listeners: 0,
             devices: Vec::new(),
             routes: RouteTable::new(),
+            neighbors: Neighbors::new(limits.neighbors),
+            ethernet_devices: 0,
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),
@@ -204,6 +211,7 @@ impl Stack {
         while let Some(id) = self.tables.time_wait.pop_expired(now) {
             self.end_time_wait(id, crate::state::Cause::TwoMsl);
         }
+        self.run_neighbor_timers();
         self.run_loopback();
         self.serve_memory_waiters();
     }
@@ -218,6 +226,7 @@ impl Stack {
             self.fine.next_deadline(),
             self.coarse.next_deadline(),
             self.tables.time_wait.peek(),
+            self.neighbors.next_deadline(),
         ]
         .into_iter()
         .flatten()

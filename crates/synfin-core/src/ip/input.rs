@@ -20,6 +20,16 @@ pub(crate) struct Packet {
     pub(crate) ttl: u8,
     /// Type of service, traffic class.
     pub(crate) tos: u8,
+    /// It had a fragment header, be it the only fragment.
+    pub(crate) fragmented: bool,
+}
+
+impl Packet {
+    /// The payload in the octets that were parsed.
+    pub(crate) fn payload<'a>(&self, whole: &'a [u8]) -> &'a [u8] {
+        let end = self.payload_start + self.payload_len;
+        whole.get(self.payload_start..end).unwrap_or_default()
+    }
 }
 
 /// Why a packet was not taken, and what its sender is to be told.
@@ -27,6 +37,8 @@ pub(crate) struct Packet {
 pub(crate) struct Refused {
     pub(crate) reason: DropReason,
     pub(crate) answer: Option<HeaderProblem>,
+    /// It was sent to a multicast group.
+    pub(crate) multicast: bool,
 }
 
 /// An ICMPv6 parameter problem.
@@ -41,6 +53,7 @@ impl From<DropReason> for Refused {
         Self {
             reason,
             answer: None,
+            multicast: false,
         }
     }
 }
@@ -80,6 +93,7 @@ fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
         payload_len: header.payload(frame).len(),
         ttl: header.ttl,
         tos: header.tos,
+        fragmented: false,
     })
 }
 
@@ -109,6 +123,7 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
         return Err(Refused {
             reason: DropReason::UnknownProtocol,
             answer,
+            multicast: header.dst.is_multicast(),
         });
     }
     Ok(Packet {
@@ -119,6 +134,7 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
         payload_len: whole.len().saturating_sub(upper.offset),
         ttl: header.hop_limit,
         tos: header.traffic_class,
+        fragmented: upper.fragment.is_some(),
     })
 }
 
@@ -135,6 +151,7 @@ fn refusal(error: ChainError, header: &Ipv6Header) -> Refused {
     Refused {
         reason: DropReason::BadExtensionHeader,
         answer,
+        multicast: header.dst.is_multicast(),
     }
 }
 
@@ -176,7 +193,7 @@ pub(crate) fn check_addresses(
     Ok(())
 }
 
-fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
+pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
     let broadcast = match addr {
         IpAddr::V4(addr) => addresses.is_broadcast(addr),
         IpAddr::V6(_) => false,

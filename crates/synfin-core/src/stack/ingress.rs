@@ -14,6 +14,7 @@ use crate::frame::{Frame, FrameBatch};
 use crate::ip::icmp::{self, IcmpError, IcmpIn, IcmpMessage, Problem};
 use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
+use crate::link::discovery;
 use crate::stack::Stack;
 use crate::state::State;
 use crate::tcp::ecn::IpEcn;
@@ -25,11 +26,22 @@ use crate::tcp::syn_sent;
 use crate::time::Instant;
 use crate::trace::{FlowId, ResetReason, TraceEvent};
 
+/// How a packet came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Without a link header.
+    Packets,
+    /// In a frame to our station.
+    Ethernet,
+    /// In a frame to a group of stations.
+    EthernetGroup,
+}
+
 impl Stack {
     /// Takes a frame that a device received.
     pub fn handle_frame(&mut self, now: Instant, device: DeviceId, frame: Frame) {
         self.set_now(now);
-        self.handle_packet(device, frame.chunk);
+        self.handle_chunk(device, frame.chunk);
     }
 
     /// Takes frames that arrived together: the same result as one by one. covers: 9293-MUST-58,
@@ -37,14 +49,21 @@ impl Stack {
     pub fn handle_batch(&mut self, now: Instant, device: DeviceId, frames: &mut FrameBatch) {
         self.set_now(now);
         for frame in frames.drain() {
-            self.handle_packet(device, frame.chunk);
+            self.handle_chunk(device, frame.chunk);
         }
         self.serve_memory_waiters();
     }
 
-    pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk) {
+    pub(super) fn handle_chunk(&mut self, device: DeviceId, chunk: Chunk) {
         self.cx.counters.frames_in += 1;
-        match self.accept_packet(device, &mut chunk) {
+        match self.station(device) {
+            None => self.handle_packet(device, chunk, Via::Packets),
+            Some(own) => self.handle_link_frame(device, own, chunk),
+        }
+    }
+
+    pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk, via: Via) {
+        match self.accept_packet(device, &mut chunk, via) {
             Ok(packet) => self.deliver(device, &packet, chunk),
             Err(reason) => {
                 self.cx.counters.count_drop(reason);
@@ -53,17 +72,29 @@ impl Stack {
         }
     }
 
-    fn accept_packet(&mut self, device: DeviceId, chunk: &mut Chunk) -> Result<Packet, DropReason> {
+    fn accept_packet(
+        &mut self,
+        device: DeviceId,
+        chunk: &mut Chunk,
+        via: Via,
+    ) -> Result<Packet, DropReason> {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
             Ok(packet) => {
+                if via != Via::Packets && is_discovery(&packet, packet.payload(chunk.as_slice())) {
+                    // It has rules of its own for addresses.
+                    return Ok(packet);
+                }
+                self.check_cast(&packet, via)?;
                 let foreign = self.foreign_listeners > 0;
                 let addresses = &self.tables.addresses;
                 input::check_addresses(&packet, addresses, foreign, loopback)?;
                 Ok(packet)
             }
             Err(refused) => {
-                if let Some(problem) = refused.answer {
+                // Not every station is to answer.
+                let to_all = via == Via::EthernetGroup && !refused.multicast;
+                if let Some(problem) = refused.answer.filter(|_| !to_all) {
                     let problem = Problem::BadHeader {
                         code: problem.code,
                         pointer: problem.pointer,
@@ -75,19 +106,21 @@ impl Stack {
         }
     }
 
+    /// What was sent to all stations of a link is not for one host (RFC 1122 section 3.3.6).
+    fn check_cast(&self, packet: &Packet, via: Via) -> Result<(), DropReason> {
+        let to_one = || input::is_unicast(packet.dst, &self.tables.addresses);
+        if via == Via::EthernetGroup && to_one() {
+            return Err(DropReason::NotUnicast);
+        }
+        Ok(())
+    }
+
     fn deliver(&mut self, device: DeviceId, packet: &Packet, mut chunk: Chunk) {
         let whole = chunk.as_slice();
         match packet.protocol {
             protocol::TCP => return self.deliver_tcp(device, packet, chunk),
             protocol::ICMP | protocol::ICMPV6 => {
-                self.cx.counters.icmp_in += 1;
-                let end = packet.payload_start + packet.payload_len;
-                let message = &whole[packet.payload_start..end];
-                match icmp::handle(packet, message) {
-                    IcmpIn::Echo(reply) => self.answer_echo(device, reply),
-                    IcmpIn::Error(error) => self.on_icmp_error(&error),
-                    IcmpIn::Drop(reason) => self.cx.counters.count_drop(reason),
-                }
+                self.deliver_icmp(device, packet, packet.payload(whole));
             }
             protocol::UDP => {
                 self.cx.counters.count_drop(DropReason::UnknownProtocol);
@@ -100,6 +133,20 @@ impl Stack {
         }
         chunk.truncate(0);
         self.cx.pool.free(chunk);
+    }
+
+    fn deliver_icmp(&mut self, device: DeviceId, packet: &Packet, message: &[u8]) {
+        self.cx.counters.icmp_in += 1;
+        if is_discovery(packet, message) {
+            if let Some(own) = self.station(device) {
+                return self.handle_discovery(device, own, packet, message);
+            }
+        }
+        match icmp::handle(packet, message) {
+            IcmpIn::Echo(reply) => self.answer_echo(device, reply),
+            IcmpIn::Error(error) => self.on_icmp_error(&error),
+            IcmpIn::Drop(reason) => self.cx.counters.count_drop(reason),
+        }
     }
 
     fn answer_echo(&mut self, device: DeviceId, reply: IcmpMessage) {
@@ -215,10 +262,14 @@ impl Stack {
         }
         c.cold.last_received = crate::time::Tick::of(self.cx.now);
         c.cold.stats.on_received(arrival.seg.text_len);
+        let before = (c.snd.una, c.rcv.nxt);
         if c.state == State::SynSent {
             syn_sent::in_syn_sent(c, &mut self.cx, origin, arrival);
         } else {
             segment_arrives(c, &mut self.cx, origin, &mut arrival);
+        }
+        if self.ethernet_devices > 0 {
+            self.confirm_next_hop(index, before);
         }
         self.settle_at(index);
     }
@@ -253,7 +304,7 @@ impl Stack {
         }
     }
 
-    fn on_icmp_for_conn(&mut self, index: u32, error: &IcmpError) {
+    pub(super) fn on_icmp_for_conn(&mut self, index: u32, error: &IcmpError) {
         let Some(c) = self.tables.conns.get_at_mut(index) else {
             return;
         };
@@ -264,6 +315,11 @@ impl Stack {
         icmp_arrives::on_error(c, &mut self.cx, error.kind, error.seq);
         self.settle_at(index);
     }
+}
+
+/// Whether a packet holds a message of neighbour discovery.
+fn is_discovery(packet: &Packet, payload: &[u8]) -> bool {
+    packet.protocol == protocol::ICMPV6 && discovery::is_discovery(payload)
 }
 
 /// covers: 9293-MUST-3, 9293-U8, 6056-6, EV-0

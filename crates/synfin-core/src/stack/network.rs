@@ -6,15 +6,17 @@ use core::net::IpAddr;
 
 use crate::config::SocketOptions;
 use crate::demux::{FlowRef, Place};
-use crate::driver::{DeviceCaps, DeviceId};
+use crate::driver::{DeviceCaps, DeviceId, Medium};
 use crate::event::{CloseReason, SoftError};
 use crate::frame::Frame;
 use crate::ip::address::AddrId;
 use crate::ip::route::Route;
+use crate::link::neighbor::Waiting;
 use crate::slab::SlotId;
 use crate::stack::Stack;
 use crate::state::Cause;
 use crate::tcp::path_mtu;
+use crate::time::Instant;
 
 /// A device as the stack keeps it.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(super) struct DeviceState {
     pub(super) ready: VecDeque<FlowRef>,
     /// Segments that the first of them has sent in its turn.
     pub(super) served: u32,
+    /// Frames that have waited for the address of their next hop and wait no more.
+    pub(super) resolved: VecDeque<Waiting>,
+    /// When an address of ours was last defended here.
+    pub(super) defended: Option<Instant>,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -63,6 +69,8 @@ impl Stack {
             caps,
             ready: VecDeque::new(),
             served: 0,
+            resolved: VecDeque::new(),
+            defended: None,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());
@@ -72,6 +80,7 @@ impl Stack {
         } else {
             self.devices[index] = Some(state);
         }
+        self.ethernet_devices += u16::from(caps.medium != Medium::Ip);
         self.cx.replies.add_device(id);
         id
     }
@@ -92,15 +101,21 @@ impl Stack {
         }
         self.routes.remove_device(id);
         self.cx.replies.remove_device(id);
+        self.forget_neighbors(id);
+        self.ethernet_devices -= u16::from(self.station(id).is_some());
         if let Some(slot) = self.devices.get_mut(id.index()) {
             *slot = None;
         }
     }
 
-    /// Gives the stack an address on a device, and the route to its prefix.
+    /// Gives the stack an address on a device, and the route to its prefix. On an Ethernet link an
+    /// IPv4 address is announced (RFC 5227 section 2.3).
     pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
-        self.tables.addresses.add(device, addr, prefix_len);
+        let new = self.tables.addresses.add(device, addr, prefix_len);
         self.routes.add(Route::on_link(addr, prefix_len, device));
+        if let (true, IpAddr::V4(addr)) = (new, addr) {
+            self.announce(device, addr);
+        }
     }
 
     /// Takes an address away. Connections on it end with
@@ -120,6 +135,7 @@ impl Stack {
             return;
         };
         self.end_flows_of(id);
+        self.withdraw_from(addr);
     }
 
     /// A change of configuration, not of traffic: it may look at every connection.
@@ -215,11 +231,11 @@ impl Stack {
 
     /// A buffer for the next frame of a device.
     pub fn frame(&mut self, device: DeviceId) -> Frame {
-        let unit = self
+        let len = self
             .device(device)
-            .map_or(2048, |state| state.caps.max_unit);
+            .map_or(2048, |state| state.caps.frame_len());
         Frame {
-            chunk: self.cx.pool.alloc_frame(unit as usize),
+            chunk: self.cx.pool.alloc_frame(len),
         }
     }
 
@@ -252,7 +268,7 @@ impl Stack {
             let Some(chunk) = self.next_loopback_frame() else {
                 continue;
             };
-            self.handle_packet(Self::LOOPBACK, chunk);
+            self.handle_chunk(Self::LOOPBACK, chunk);
         }
     }
 
