@@ -1,6 +1,6 @@
 //! Devices for a synfin stack: where frames come from and go to.
 //!
-//! [`Tun`] is a network interface of the kernel, [`memory_pair`] a link within the process.
+//! [`Tun`] is a network interface of the kernel, TUN or TAP, [`memory_pair`] a link within the process.
 //! [`Fault`] and [`Capture`] decorate any device: the one loses and disturbs frames, the other
 //! shows them to somebody. [`Pump`] drives one stack over one device in a thread of its own;
 //! asynchronous programs have the driver of the `synfin` crate instead.

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod closing;
 #[cfg(target_os = "linux")]
+mod ethernet;
+#[cfg(target_os = "linux")]
 mod fast_open;
 #[cfg(target_os = "linux")]
 mod judgement;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     tests.extend(fast_open::tests());
     tests.extend(urgent::tests());
     tests.extend(loss::tests());
+    tests.extend(ethernet::tests());
     synfin_interop::harness::run(tests)
 }
 
