@@ -1,8 +1,8 @@
 //! TUN and TAP: a network interface of the kernel whose other end is this process.
 //!
 //! What the options and errors are; the work is done in `linux`. A TUN device carries whole IP
-//! packets, a TAP device Ethernet frames, one per read and write. Other systems compile, and tell at run time that they have
-//! none.
+//! packets, a TAP device Ethernet frames, one per read and write. Other systems compile, and tell
+//! at run time that they have none.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -145,8 +145,8 @@ impl fmt::Display for TunError {
                 f,
                 "no privilege for the TUN device {name}: it needs CAP_NET_ADMIN. Run as root, or \
                  once `sudo setcap cap_net_admin+ep PROGRAM`, or make the device beforehand: \
-                 `sudo ip tuntap add dev {name} mode tun user $USER` (`mode tap` for Ethernet), then \
-                 `sudo ip addr add ADDRESS/LENGTH dev {name}` for each address and \
+                 `sudo ip tuntap add dev {name} mode tun user $USER` (`mode tap` for Ethernet), \
+                 then `sudo ip addr add ADDRESS/LENGTH dev {name}` for each address and \
                  `sudo ip link set dev {name} up`"
             ),
             Self::NoDevice => f.write_str(
