@@ -17,14 +17,17 @@ use crate::counters::DropReason;
 use crate::demux::Place;
 use crate::driver::{DeviceId, Medium};
 use crate::event::SoftError;
+use crate::ip::address::AddressTable;
 use crate::ip::icmp::{IcmpError, IcmpKind};
+use crate::ip::route::RouteTable;
 use crate::link::ethernet::{self, Content, Received};
 use crate::link::neighbor::{Due, Hop, Key, Neighbor, Waiting};
 use crate::stack::Stack;
 use crate::stack::ingress::Via;
 
 /// Where a packet of ours goes on an Ethernet link.
-enum Towards {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Towards {
     Station(MacAddress),
     Neighbor(IpAddr),
     Nowhere,
@@ -36,8 +39,11 @@ impl Stack {
         self.neighbors.on_device(device)
     }
 
-    /// The hardware address of a device of Ethernet frames.
+    /// The hardware address of a device of Ethernet frames. It is asked for each frame.
     pub(super) fn station(&self, device: DeviceId) -> Option<MacAddress> {
+        if self.ethernet_devices == 0 {
+            return None;
+        }
         match self.device(device)?.caps.medium {
             Medium::Ip => None,
             Medium::Ethernet(own) => Some(own),
@@ -100,13 +106,27 @@ impl Stack {
         }
     }
 
-    fn towards(&self, device: DeviceId, dst: IpAddr) -> Towards {
-        if let Some(group) = ethernet::group_of(dst, &self.tables.addresses) {
-            return Towards::Station(group);
+    /// The way to a destination; that of the last one is kept, as most packets go where the one
+    /// before has gone.
+    fn towards(&mut self, device: DeviceId, dst: IpAddr) -> Towards {
+        let Some(Some(state)) = self.devices.get_mut(device.index()) else {
+            return Towards::Nowhere;
+        };
+        match state.last_way {
+            Some((last, way)) if last == dst => way,
+            _ => {
+                let way = find_way(device, dst, &self.tables.addresses, &self.routes);
+                state.last_way = Some((dst, way));
+                way
+            }
         }
-        self.routes
-            .next_hop(dst, device)
-            .map_or(Towards::Nowhere, Towards::Neighbor)
+    }
+
+    /// Addresses or routes have changed.
+    pub(super) fn forget_ways(&mut self) {
+        for state in self.devices.iter_mut().flatten() {
+            state.last_way = None;
+        }
     }
 
     /// Lets a packet wait for the address of its next hop.
@@ -247,6 +267,19 @@ impl Stack {
         self.cx
             .drop(crate::trace::FlowId::NONE, DropReason::AddressConflict);
     }
+}
+
+fn find_way(
+    device: DeviceId,
+    dst: IpAddr,
+    addresses: &AddressTable,
+    routes: &RouteTable,
+) -> Towards {
+    if let Some(group) = ethernet::group_of(dst, addresses) {
+        return Towards::Station(group);
+    }
+    let next = routes.next_hop(dst, device);
+    next.map_or(Towards::Nowhere, Towards::Neighbor)
 }
 
 /// What is known of the way of a packet.

@@ -14,6 +14,7 @@ use crate::ip::route::Route;
 use crate::link::neighbor::Waiting;
 use crate::slab::SlotId;
 use crate::stack::Stack;
+use crate::stack::link::Towards;
 use crate::state::Cause;
 use crate::tcp::path_mtu;
 use crate::time::Instant;
@@ -30,6 +31,8 @@ pub(super) struct DeviceState {
     pub(super) resolved: VecDeque<Waiting>,
     /// When an address of ours was last defended here.
     pub(super) defended: Option<Instant>,
+    /// The last destination, and the way to it.
+    pub(super) last_way: Option<(IpAddr, Towards)>,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -71,6 +74,7 @@ impl Stack {
             served: 0,
             resolved: VecDeque::new(),
             defended: None,
+            last_way: None,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());
@@ -100,6 +104,7 @@ impl Stack {
             self.remove_address(addr);
         }
         self.routes.remove_device(id);
+        self.forget_ways();
         self.cx.replies.remove_device(id);
         self.forget_neighbors(id);
         self.ethernet_devices -= u16::from(self.station(id).is_some());
@@ -113,6 +118,7 @@ impl Stack {
     pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
         let new = self.tables.addresses.add(device, addr, prefix_len);
         self.routes.add(Route::on_link(addr, prefix_len, device));
+        self.forget_ways();
         if let (true, IpAddr::V4(addr)) = (new, addr) {
             self.announce(device, addr);
         }
@@ -131,6 +137,7 @@ impl Stack {
             let route = Route::on_link(addr, entry.prefix_len, entry.device);
             self.routes.remove(&route);
         }
+        self.forget_ways();
         let Some(id) = self.tables.addresses.remove(addr) else {
             return;
         };
@@ -178,10 +185,12 @@ impl Stack {
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) {
         self.routes.add(route);
+        self.forget_ways();
     }
 
     /// Removes a route; tells whether it was there.
     pub fn remove_route(&mut self, route: &Route) -> bool {
+        self.forget_ways();
         self.routes.remove(route)
     }
 

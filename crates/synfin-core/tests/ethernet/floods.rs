@@ -2,12 +2,15 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use synfin_core::wire::ndp::solicited_node;
+use synfin_core::wire::ndp::{
+    NdpMessage, NdpOption, NdpOptions, RouterAdvertisement, solicited_node,
+};
 use synfin_core::wire::{MacAddress, SeqNum};
 use synfin_core::{DeviceCaps, Flags, ListenAddr, ListenOptions, NeighborState};
 
 use crate::link::{
-    Link, OWN, OWN_V4, OWN_V6, PEER_V4, arp_reply, arp_request, frame, s, solicitation, tcp,
+    ALL_NODES, Link, OWN, OWN_V4, OWN_V6, PEER_V4, arp_reply, arp_request, frame, from_peer, ndp,
+    option, s, solicitation, tcp,
 };
 
 /// Neighbours, answers a second, packets of a flood.
@@ -87,6 +90,31 @@ fn replies() {
         arp_reply(mac(n), Ipv4Addr::from(0x0a00_0100 + n % 0xff))
     });
     assert_eq!((link.count(), link.stack.buffer_bytes(), sent), (0, 0, 0));
+}
+
+/// 2^16 routers tell of themselves. covers: ATT-70, 4861-11
+#[test]
+fn router_advertisements() {
+    let mut link = link();
+    link.resolve_v4();
+    let sent = flood(&mut link, |n| {
+        let bytes = option(NdpOption::SourceLinkAddress(mac(n)));
+        let message = NdpMessage::RouterAdvertisement {
+            router: RouterAdvertisement {
+                lifetime: 1800,
+                ..RouterAdvertisement::default()
+            },
+            options: NdpOptions::parse(&bytes).expect("whole"),
+        };
+        let [a, b] = [(n >> 16) as u16, n as u16];
+        let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 1, 0, a, b);
+        from_peer(&ndp(router, ALL_NODES, 255, &message))
+    });
+    assert!(link.count() <= NEIGHBORS, "memory");
+    assert_eq!(link.stack.buffer_bytes(), 0, "memory");
+    assert_eq!(link.stack.counters().discovery_in, u64::from(FLOOD), "work");
+    assert_eq!(sent, 3, "replies: our own SYN alone, again");
+    assert_eq!(link.state(PEER_V4), Some(NeighborState::Reachable));
 }
 
 /// SYNs in the name of every address of our own prefix: each wants an answer, for which the

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use synfin_core::wire::ethernet::ethertype;
 use synfin_core::wire::{MacAddress, SeqNum};
 use synfin_core::{
-    Checksum, DeviceCaps, DropReason, Flags, Instant, ListenAddr, ListenOptions, RecvOutcome,
+    Checksum, DeviceCaps, DropReason, Flags, Instant, ListenAddr, ListenOptions, RecvOutcome, Route,
 };
 
 use crate::link::{
@@ -190,4 +190,38 @@ fn without_a_route_nothing_leaves() {
     assert!(link.on(&framed(OWN, &syn)).is_empty());
     assert_eq!(link.dropped(DropReason::NoRoute), 1);
     assert_eq!(link.stack.neighbors(link.device).count(), 2);
+}
+
+/// The way of the last packet is remembered no longer than it is right.
+#[test]
+fn a_new_route_takes_effect_at_once() {
+    let mut link = Link::new();
+    let far: IpAddr = "192.0.2.9".parse().expect("an address");
+    let gateways = [PEER_V4, core::net::Ipv4Addr::new(10, 0, 0, 3)];
+    let routes = gateways.map(|gateway| Route::default_via(gateway.into(), link.device));
+    let asked = |link: &mut Link| {
+        link.connect(far);
+        let sent = link.drain();
+        let asked = sent.iter().filter_map(|frame| frame.arp());
+        asked.map(|arp| arp.target_ip).collect::<Vec<_>>()
+    };
+    link.stack.add_route(routes[0]);
+    assert_eq!(asked(&mut link), [gateways[0]]);
+    assert!(asked(&mut link).is_empty(), "it is asked already");
+    assert!(link.stack.remove_route(&routes[0]));
+    link.stack.add_route(routes[1]);
+    assert_eq!(asked(&mut link), [gateways[1]]);
+    // The address becomes one of our own link.
+    link.stack
+        .add_address(link.device, "192.0.2.1".parse().expect("an address"), 24);
+    link.drain();
+    assert_eq!(
+        asked(&mut link),
+        ["192.0.2.9".parse::<core::net::Ipv4Addr>().expect("one")]
+    );
+    link.stack
+        .remove_address("192.0.2.1".parse().expect("an address"));
+    asked(&mut link);
+    let released = link.on(&arp_reply(OTHER, gateways[1]));
+    assert_eq!(released.len(), 2, "the one from before and this one");
 }
