@@ -24,6 +24,7 @@ use crate::link::ethernet::{self, Content, Received};
 use crate::link::neighbor::{Due, Hop, Key, Neighbor, Waiting};
 use crate::stack::Stack;
 use crate::stack::ingress::Via;
+use crate::tcp::icmp_arrives;
 
 /// Where a packet of ours goes on an Ethernet link.
 #[derive(Clone, Copy, Debug)]
@@ -200,7 +201,13 @@ impl Stack {
         };
         let error = IcmpError::about(&quote, IcmpKind::Soft(SoftError::HostUnreachable));
         match self.find_flow(&error.quoted) {
-            Some(Place::Conn(index)) => self.on_icmp_for_conn(index, &error),
+            Some(Place::Conn(index)) => {
+                let c = self.tables.conns.get_at(index);
+                // An acknowledgement alone is missed by nobody here.
+                if c.is_some_and(|c| icmp_arrives::is_in_flight(c, error.seq)) {
+                    self.on_icmp_for_conn(index, &error);
+                }
+            }
             Some(Place::HalfOpen(index)) => self.on_icmp_for_half_open(index, &error),
             // A reply that belongs to nothing.
             Some(Place::TimeWait(_)) | None => {}
