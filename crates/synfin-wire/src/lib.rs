@@ -1,4 +1,5 @@
-//! Headers as bytes and as values: Ethernet, ARP, IPv4, IPv6, ICMP, neighbour discovery, UDP, TCP.
+//! Headers as bytes and as values: Ethernet, ARP, IPv4, IPv6, ICMP, neighbour discovery, multicast
+//! listener discovery, UDP, TCP.
 //!
 //! Each module parses one protocol from a slice and emits it into one. Parsing never panics,
 //! never reads past a length and keeps no reference but to text and options; emitting what was
@@ -17,6 +18,7 @@ pub mod icmpv4;
 pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
+pub mod mld;
 pub mod ndp;
 mod quote;
 mod seq;

@@ -72,12 +72,44 @@ pub struct RouterAdvertisement {
     pub managed: bool,
     /// Other configuration comes by DHCPv6.
     pub other: bool,
+    /// How much the router wants to be the default one (RFC 4191 section 2.2).
+    pub preference: RouterPreference,
     /// Seconds for which this is a default router, 0 if it is none.
     pub lifetime: u16,
     /// Milliseconds for which a neighbour counts as reachable, 0 if the router does not say.
     pub reachable_time: u32,
     /// Milliseconds between solicitations, 0 if the router does not say.
     pub retransmit_timer: u32,
+}
+
+/// Preference of a default router (RFC 4191 section 2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouterPreference {
+    /// Only if there is no other.
+    Low,
+    /// What a router that says nothing of it has; also what the reserved value means.
+    #[default]
+    Medium,
+    /// Before others.
+    High,
+}
+
+impl RouterPreference {
+    const fn from_flags(flags: u8) -> Self {
+        match flags >> 3 & 3 {
+            0b01 => Self::High,
+            0b11 => Self::Low,
+            _ => Self::Medium,
+        }
+    }
+
+    const fn flags(self) -> u8 {
+        match self {
+            Self::Low => 0b11 << 3,
+            Self::Medium => 0,
+            Self::High => 0b01 << 3,
+        }
+    }
 }
 
 /// The fixed part of a neighbour advertisement.
@@ -147,6 +179,7 @@ impl<'a> NdpMessage<'a> {
                     hop_limit: fixed[0],
                     managed: fixed[1] & 0x80 != 0,
                     other: fixed[1] & 0x40 != 0,
+                    preference: RouterPreference::from_flags(fixed[1]),
                     lifetime: u16_at(fixed, 2),
                     reachable_time: u32_at(fixed, 4),
                     retransmit_timer: u32_at(fixed, 8),
@@ -233,7 +266,9 @@ impl<'a> NdpMessage<'a> {
         match self {
             Self::RouterSolicitation { .. } => writer.put_u32(0),
             Self::RouterAdvertisement { router, .. } => {
-                let flags = u8::from(router.managed) << 7 | u8::from(router.other) << 6;
+                let flags = u8::from(router.managed) << 7
+                    | u8::from(router.other) << 6
+                    | router.preference.flags();
                 writer.put(&[router.hop_limit, flags]);
                 writer.put_u16(router.lifetime);
                 writer.put_u32(router.reachable_time);

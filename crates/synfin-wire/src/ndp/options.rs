@@ -11,6 +11,10 @@ const TARGET_LINK_ADDRESS: u8 = 2;
 const PREFIX_INFORMATION: u8 = 3;
 const REDIRECTED_HEADER: u8 = 4;
 const MTU: u8 = 5;
+const NONCE: u8 = 14;
+/// Recursive DNS servers (RFC 8106 section 5.1): not used, but checked, since a router that gets
+/// its length wrong means no good.
+const RECURSIVE_DNS: u8 = 25;
 
 /// Options whose lengths add up. Hold them as written by [`NdpOption::emit`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,7 @@ impl<'a> NdpOptions<'a> {
             let fits = match kind {
                 SOURCE_LINK_ADDRESS | TARGET_LINK_ADDRESS | MTU => body.len() == 6,
                 PREFIX_INFORMATION => body.len() == 30,
+                RECURSIVE_DNS => body.len() >= 22 && (body.len() - 6) % 16 == 0,
                 _ => true,
             };
             if !fits {
@@ -81,6 +86,14 @@ impl<'a> NdpOptions<'a> {
         })
     }
 
+    /// What tells a solicitation from a copy of it that came back (RFC 3971 section 5.3.2).
+    pub fn nonce(&self) -> Option<&'a [u8]> {
+        self.iter().find_map(|option| match option {
+            NdpOption::Nonce(nonce) => Some(nonce),
+            _ => None,
+        })
+    }
+
     /// The prefixes of the link.
     pub fn prefixes(&self) -> impl Iterator<Item = PrefixInformation> + use<'a> {
         self.iter().filter_map(|option| match option {
@@ -115,6 +128,8 @@ pub enum NdpOption<'a> {
     RedirectedHeader(&'a [u8]),
     /// The MTU of the link.
     Mtu(u32),
+    /// A number used once: six octets, or that and a multiple of eight.
+    Nonce(&'a [u8]),
     /// Any other: what follows the length.
     Unknown {
         /// Type.
@@ -140,6 +155,7 @@ impl<'a> NdpOption<'a> {
             }),
             REDIRECTED_HEADER => Self::RedirectedHeader(&body[6..]),
             MTU => Self::Mtu(u32_at(body, 2)),
+            NONCE => Self::Nonce(body),
             _ => Self::Unknown { kind, body },
         }
     }
@@ -150,7 +166,7 @@ impl<'a> NdpOption<'a> {
             Self::SourceLinkAddress(_) | Self::TargetLinkAddress(_) | Self::Mtu(_) => 8,
             Self::Prefix(_) => 32,
             Self::RedirectedHeader(packet) => 8 + packet.len().next_multiple_of(8),
-            Self::Unknown { body, .. } => (2 + body.len()).next_multiple_of(8),
+            Self::Nonce(body) | Self::Unknown { body, .. } => (2 + body.len()).next_multiple_of(8),
         }
     }
 
@@ -184,7 +200,7 @@ impl<'a> NdpOption<'a> {
                 writer.put_u16(0);
                 writer.put_u32(*mtu);
             }
-            Self::Unknown { body, .. } => writer.put(body),
+            Self::Nonce(body) | Self::Unknown { body, .. } => writer.put(body),
         }
         while writer.len() < len {
             writer.put_u8(0);
@@ -199,6 +215,7 @@ impl<'a> NdpOption<'a> {
             Self::Prefix(_) => PREFIX_INFORMATION,
             Self::RedirectedHeader(_) => REDIRECTED_HEADER,
             Self::Mtu(_) => MTU,
+            Self::Nonce(_) => NONCE,
             Self::Unknown { kind, .. } => *kind,
         }
     }

@@ -2,7 +2,7 @@ extern crate std;
 
 use super::{
     NdpEnvelope, NdpMessage, NdpOption, NdpOptions, NeighborAdvertisement, PrefixInformation,
-    RouterAdvertisement, solicited_node,
+    RouterAdvertisement, RouterPreference, solicited_node,
 };
 use crate::{MacAddress, ParseError};
 use core::net::Ipv6Addr;
@@ -161,6 +161,7 @@ fn a_router_says_all_it_knows() {
         hop_limit: 64,
         managed: true,
         other: false,
+        preference: RouterPreference::High,
         lifetime: 1800,
         reachable_time: 30000,
         retransmit_timer: 1000,
@@ -197,10 +198,50 @@ fn one_wrong_length_spoils_all_options() {
     let mut short_prefix = [0; 8];
     short_prefix[..2].copy_from_slice(&[3, 1]);
     assert_eq!(NdpOptions::parse(&short_prefix), Err(ParseError::BadOption));
+    for (units, fits) in [(1, false), (2, false), (3, true), (4, false), (5, true)] {
+        let mut servers = std::vec![0; units * 8];
+        servers[..2].copy_from_slice(&[25, units as u8]);
+        assert_eq!(NdpOptions::parse(&servers).is_ok(), fits, "{units}");
+    }
 }
 
 #[test]
 fn the_group_of_an_address() {
     let group: Ipv6Addr = "ff02::1:ffab:cdef".parse().unwrap();
     assert_eq!(solicited_node(GLOBAL), group);
+}
+
+#[test]
+fn preferences_are_two_bits_and_the_reserved_value_is_medium() {
+    let parsed = |preference, flip| {
+        let router = RouterAdvertisement {
+            preference,
+            ..RouterAdvertisement::default()
+        };
+        let options = NdpOptions::EMPTY;
+        let message = NdpMessage::RouterAdvertisement { router, options };
+        let mut bytes = bytes_of(&message, LINK_LOCAL, ALL_NODES);
+        bytes[5] ^= flip;
+        bytes[2..4].fill(0);
+        crate::icmpv6::fill_checksum(&mut bytes, LINK_LOCAL, ALL_NODES);
+        match NdpMessage::parse(&bytes, &envelope(LINK_LOCAL, ALL_NODES)) {
+            Ok(NdpMessage::RouterAdvertisement { router, .. }) => router.preference,
+            other => panic!("{other:?}"),
+        }
+    };
+    use RouterPreference::{High, Low, Medium};
+    for preference in [Low, Medium, High] {
+        assert_eq!(parsed(preference, 0), preference);
+    }
+    assert_eq!(parsed(Medium, 0b10 << 3), Medium, "the reserved value");
+    assert!(Low < Medium && Medium < High);
+}
+
+#[test]
+fn a_nonce_comes_back_as_it_was() {
+    let bytes = options_of(&[NdpOption::Nonce(&[1, 2, 3, 4, 5, 6])]);
+    assert_eq!(bytes, [14, 1, 1, 2, 3, 4, 5, 6]);
+    let options = NdpOptions::parse(&bytes).unwrap();
+    assert_eq!(options.nonce(), Some(&[1, 2, 3, 4, 5, 6][..]));
+    assert_eq!(NdpOptions::EMPTY.nonce(), None);
 }

@@ -8,7 +8,7 @@ use synfin_wire::icmpv4::Icmpv4Message;
 use synfin_wire::icmpv6::Icmpv6Message;
 use synfin_wire::ndp::{
     NdpEnvelope, NdpMessage, NdpOption, NdpOptions, NeighborAdvertisement, PrefixInformation,
-    RouterAdvertisement, solicited_node,
+    RouterAdvertisement, RouterPreference, solicited_node,
 };
 use synfin_wire::udp::UdpDatagram;
 use synfin_wire::{
@@ -131,6 +131,11 @@ fn ndp_message<'a>(
                 hop_limit: a as u8,
                 managed: a & 0x100 != 0,
                 other: a & 0x200 != 0,
+                preference: match a >> 10 & 3 {
+                    0 => RouterPreference::Low,
+                    1 => RouterPreference::High,
+                    _ => RouterPreference::Medium,
+                },
                 lifetime: (a >> 16) as u16,
                 reachable_time: b,
                 retransmit_timer: c,
