@@ -130,6 +130,14 @@ drop_reasons! {
     NeighborLimit = "neighbour cache full",
     /// A newer packet took its place while it waited for the neighbour's address (4861-3).
     NeighborQueue = "replaced while waiting for the neighbour",
+    /// A claim to an address that is not ours yet (4862-1).
+    TentativeAddress = "about an address being probed",
+    /// A router advertisement on a device that configures nothing by itself.
+    UnwantedAdvertisement = "router advertisement not wanted",
+    /// A redirect that is not from the first hop (4861-10), or not wanted.
+    RefusedRedirect = "redirect not from the first hop",
+    /// A message about listeners that is malformed or came from afar (RFC 3810 section 6.2).
+    BadListenerMessage = "malformed listener message",
     /// The neighbour did not answer (826-4, 4861-2).
     NeighborUnreachable = "neighbour does not answer",
     /// It waited for its neighbour when our address, or the device, was taken away (AB-31).
@@ -303,6 +311,24 @@ mib! {
     discovery_in = "Synfin" "NeighborDiscoveryIn",
     /// Neighbour solicitations and advertisements sent.
     discovery_out = "Synfin" "NeighborDiscoveryOut",
+    /// Router advertisements taken.
+    router_adverts_in = "Icmp6" "InRouterAdvertisements",
+    /// Router solicitations sent.
+    router_solicits_out = "Icmp6" "OutRouterSolicits",
+    /// Redirects followed.
+    redirects_in = "Icmp6" "InRedirects",
+    /// Queries of multicast routers taken.
+    listener_queries_in = "Icmp6" "InGroupMembQueries",
+    /// Reports to multicast routers sent, of both versions.
+    listener_reports_out = "Icmp6" "OutMLDv2Reports",
+    /// Solicitations sent to find out whether an address is free.
+    address_probes_out = "Synfin" "AddressProbesOut",
+    /// Addresses that somebody else had.
+    duplicate_addresses = "Synfin" "DuplicateAddresses",
+    /// Probes of ours that came back.
+    looped_probes = "Synfin" "LoopedAddressProbes",
+    /// Addresses, routers and prefixes that there was no room for.
+    autoconf_limits = "Synfin" "AutoconfLimits",
     /// Neighbours given up after they did not answer.
     neighbor_failures = "Synfin" "NeighborFailures",
     /// Octets of text accepted from applications.

@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use crate::driver::DeviceId;
 use crate::slab::SlotId;
 
 macro_rules! handle {
@@ -73,6 +74,10 @@ pub enum Event {
     SoftError(ConnId, SoftError),
     /// R1 is reached: so many retransmissions went unanswered that the path looks broken.
     RetransmissionWarning(ConnId),
+    /// IPv6 addresses or routers of a device have changed: see
+    /// [`Stack::ipv6_addresses`](crate::Stack::ipv6_addresses), where an address that somebody
+    /// else has is a duplicate.
+    Ipv6Changed(DeviceId),
     /// The connection left the wire. The handle stays until it is given back.
     Closed {
         /// The connection.

@@ -70,6 +70,10 @@ pub use event::{
     RecvOutcome, SendError, SendOutcome, SoftError,
 };
 pub use frame::{Frame, FrameBatch};
+pub use ip::autoconf::{
+    AddressOrigin, AddressState, Ipv6Address, Ipv6Config, Ipv6Event, Ipv6Limit, Ipv6Limits,
+    Ipv6Router,
+};
 pub use ip::route::Route;
 pub use link::neighbor::{Neighbor, NeighborState};
 pub use stack::{

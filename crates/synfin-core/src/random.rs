@@ -6,6 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use siphasher::sip::{SipHasher13, SipHasher24};
 use synfin_wire::{FourTuple, SeqNum};
 
+use crate::driver::DeviceId;
 use crate::time::Instant;
 
 /// Keys, one for each use, from the 32 octets of a stack's seed.
@@ -19,6 +20,8 @@ pub(crate) struct Secrets {
     fast_open: Key,
     fragments: Key,
     neighbors: Key,
+    autoconf: Key,
+    interface_ids: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,8 @@ impl Secrets {
             fast_open: derive(6),
             fragments: derive(7),
             neighbors: derive(16),
+            autoconf: derive(17),
+            interface_ids: derive(18),
         }
     }
 
@@ -81,6 +86,25 @@ impl Secrets {
         let mut hasher = self.neighbors.hasher();
         hasher.write(&count.to_be_bytes());
         (1 << 15) + (hasher.finish() as u32 & 0xffff)
+    }
+
+    /// The key of the random delays and nonces of a device.
+    pub(crate) fn autoconf_key(&self, device: DeviceId) -> (u64, u64) {
+        let half = |part: u8| {
+            let mut hasher = self.autoconf.hasher();
+            hasher.write(&[device.0, part]);
+            hasher.finish()
+        };
+        (half(0), half(1))
+    }
+
+    /// The secret of interface identifiers, for those who keep none (RFC 7217 section 5).
+    pub(crate) fn stable_secret(&self) -> [u8; 16] {
+        let Key(high, low) = self.interface_ids;
+        let mut secret = [0; 16];
+        secret[..8].copy_from_slice(&high.to_be_bytes());
+        secret[8..].copy_from_slice(&low.to_be_bytes());
+        secret
     }
 
     /// Where the search for an ephemeral port begins. covers: 6056-2

@@ -10,11 +10,13 @@
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `network` | devices, addresses, routes |
+//! | `autoconf` | IPv6 that configures itself |
 //! | `link` | Ethernet devices and their neighbours |
 //! | `observe` | listing, totals, trace, counters |
 
 mod active_open;
 mod application;
+mod autoconf;
 mod egress;
 mod fast_open;
 mod ingress;
@@ -38,6 +40,7 @@ use crate::buffer::Pool;
 use crate::config::{ConfigError, StackConfig};
 use crate::counters::Counters;
 use crate::demux::{FlowKey, FlowRef, FlowTable, Place};
+use crate::driver::DeviceId;
 use crate::event::{Event, ListenerId};
 use crate::ip::address::{AddrId, AddressTable};
 use crate::ip::path_mtu::PathMtuTable;
@@ -88,6 +91,7 @@ pub struct Stack {
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
     neighbors: Neighbors,
+    autoconf: BTreeMap<DeviceId, autoconf::Configured>,
     ethernet_devices: u16,
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
@@ -120,6 +124,8 @@ enum EventSource {
     Conn(SlotId),
     /// A listener whose accept queue has something.
     Listener(SlotId),
+    /// A device whose IPv6 configuration has changed.
+    Ipv6(DeviceId),
     /// An event by itself.
     Ready(Event),
 }
@@ -170,6 +176,7 @@ impl Stack {
             devices: Vec::new(),
             routes: RouteTable::new(),
             neighbors: Neighbors::new(limits.neighbors),
+            autoconf: BTreeMap::new(),
             ethernet_devices: 0,
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
@@ -211,6 +218,7 @@ impl Stack {
         while let Some(id) = self.tables.time_wait.pop_expired(now) {
             self.end_time_wait(id, crate::state::Cause::TwoMsl);
         }
+        self.run_autoconf();
         self.run_neighbor_timers();
         self.run_loopback();
         self.serve_memory_waiters();
@@ -227,6 +235,7 @@ impl Stack {
             self.coarse.next_deadline(),
             self.tables.time_wait.peek(),
             self.neighbors.next_deadline(),
+            self.autoconf_deadline(),
         ]
         .into_iter()
         .flatten()

@@ -11,7 +11,9 @@ use core::fmt;
 use synfin_wire::{Flags, FourTuple, SackBlocks, SeqNum, Timestamps};
 
 use crate::counters::DropReason;
+use crate::driver::DeviceId;
 use crate::event::{CloseReason, SoftError};
+use crate::ip::autoconf::Ipv6Event;
 use crate::state::{Cause, State};
 use crate::tcp::ecn::IpEcn;
 use crate::time::Instant;
@@ -149,6 +151,13 @@ pub enum TraceEvent {
     Call(UserCall),
     /// An ICMP error was reported to the application.
     Soft(SoftError),
+    /// IPv6 configured itself, or was configured (RFC 4861, RFC 4862).
+    Ipv6 {
+        /// On this device.
+        device: DeviceId,
+        /// What happened.
+        event: Ipv6Event,
+    },
     /// The connection left the wire, and why.
     Closed(CloseReason),
     /// The ring was full: so many records before this one are gone.

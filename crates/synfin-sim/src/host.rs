@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use synfin_core::{
-    Device, DeviceId, Event, Instant, Memory, Profile, Stack, StackConfig, receive, transmit,
+    Device, DeviceId, Event, Instant, Ipv6Config, Memory, Profile, Stack, StackConfig, receive,
+    transmit,
 };
 
 use crate::app::{App, AppContext, Nobody, Wants};
@@ -25,6 +26,7 @@ pub struct HostConfig {
     pub(crate) memory: usize,
     pub(crate) batch: usize,
     pub(crate) tick: Duration,
+    pub(crate) ipv6: Ipv6Config,
 }
 
 impl HostConfig {
@@ -37,7 +39,15 @@ impl HostConfig {
             memory: 1 << 30,
             batch: usize::MAX,
             tick: Duration::from_nanos(1),
+            ipv6: Ipv6Config::manual(),
         }
+    }
+
+    /// How IPv6 is configured on Ethernet segments. By hand, unless said otherwise: addresses are
+    /// used at once, and nothing is sent that the test does not cause.
+    pub fn ipv6(mut self, ipv6: Ipv6Config) -> Self {
+        self.ipv6 = ipv6;
+        self
     }
 
     /// An address on the host's first link, with the length of its prefix: `10.0.0.1/24`.
@@ -160,8 +170,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn attach(&mut self, port: &SimPort, addresses: &[(IpAddr, u8)]) {
-        let device = self.stack.add_device(port.caps());
+    pub(crate) fn attach(&mut self, port: &SimPort, addresses: &[(IpAddr, u8)], ipv6: Ipv6Config) {
+        let device = self.stack.add_device_with(port.caps(), ipv6);
         for (addr, prefix_len) in addresses {
             self.stack.add_address(device, *addr, *prefix_len);
         }

@@ -233,7 +233,7 @@ impl Sim {
         if let Some(engine) = &mut host.engine {
             let first = host.attachments.is_empty();
             let addresses: &[_] = if first { &host.config.addresses } else { &[] };
-            engine.attach(&port, addresses);
+            engine.attach(&port, addresses, host.config.ipv6);
         }
         host.attachments.push(Attachment { port, link, side });
         host.attachments.len() - 1
@@ -378,7 +378,7 @@ impl Sim {
             } else {
                 &[]
             };
-            engine.attach(&attachment.port, addresses);
+            engine.attach(&attachment.port, addresses, at.config.ipv6);
         }
         engine.set_app(Box::new(app));
         at.engine = Some(engine);

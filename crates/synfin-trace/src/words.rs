@@ -343,6 +343,7 @@ pub fn describe_record(record: &TraceRecord) -> String {
         TraceEvent::PathMtu(event) => format!("path MTU: {}", path_mtu(*event)),
         TraceEvent::FastOpen(event) => format!("Fast Open: {}", fast_open(*event)),
         TraceEvent::Soft(error) => format!("ICMP: {error}"),
+        TraceEvent::Ipv6 { device, event } => format!("device {}: {event}", device.index()),
         TraceEvent::Closed(reason) => format!("closed: {reason}"),
         TraceEvent::Lost { count } => format!("{count} records lost"),
         _ => "unknown record".to_owned(),

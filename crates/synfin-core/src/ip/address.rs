@@ -5,7 +5,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::driver::DeviceId;
 use crate::ip::route::common_prefix;
@@ -20,12 +20,16 @@ pub(crate) struct ConfiguredAddress {
     pub(crate) addr: IpAddr,
     pub(crate) prefix_len: u8,
     pub(crate) device: DeviceId,
+    /// New connections take another one if there is one (RFC 4862 section 5.5.4).
+    pub(crate) deprecated: bool,
 }
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct AddressTable {
     configured: Vec<ConfiguredAddress>,
+    /// Addresses that may become ours: questions about them are to be heard, nothing else.
+    tentative: Vec<(DeviceId, Ipv6Addr)>,
     ids: BTreeMap<IpAddr, AddrId>,
     entries: Vec<Entry>,
     free: Vec<AddrId>,
@@ -42,6 +46,7 @@ impl AddressTable {
     pub(crate) fn new() -> Self {
         Self {
             configured: Vec::new(),
+            tentative: Vec::new(),
             ids: BTreeMap::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -57,8 +62,57 @@ impl AddressTable {
             addr,
             prefix_len,
             device,
+            deprecated: false,
         });
         true
+    }
+
+    /// Notes an address that may become ours, or that it is not so any more.
+    pub(crate) fn set_tentative(&mut self, device: DeviceId, addr: Ipv6Addr, tentative: bool) {
+        let entry = (device, addr);
+        self.tentative.retain(|other| *other != entry);
+        if tentative {
+            self.tentative.push(entry);
+        }
+    }
+
+    /// Forgets what may become ours on a device.
+    pub(crate) fn forget_tentative(&mut self, device: DeviceId) {
+        self.tentative.retain(|(at, _)| *at != device);
+    }
+
+    /// Whether an address is ours or may become it.
+    pub(crate) fn is_own_or_tentative(&self, addr: IpAddr) -> bool {
+        let tentative = |(_, other): &(DeviceId, Ipv6Addr)| addr == *other;
+        self.is_own(addr) || self.tentative.iter().any(tentative)
+    }
+
+    /// The IPv6 addresses of a device whose groups it listens to.
+    pub(crate) fn listening_on(&self, device: DeviceId) -> impl Iterator<Item = Ipv6Addr> + '_ {
+        let own = self.configured.iter().filter_map(|own| match own.addr {
+            IpAddr::V6(addr) => Some((own.device, addr)),
+            IpAddr::V4(_) => None,
+        });
+        own.chain(self.tentative.iter().copied())
+            .filter(move |(at, _)| *at == device)
+            .map(|(_, addr)| addr)
+    }
+
+    /// Whether connections use an address, or listeners.
+    pub(crate) fn is_in_use(&self, addr: IpAddr) -> bool {
+        let users = self
+            .lookup(addr)
+            .map(|id| self.entries[usize::from(id.0)].users);
+        users.is_some_and(|users| users > u32::from(self.is_own(addr)))
+    }
+
+    /// Whether new connections are to take another address.
+    pub(crate) fn set_deprecated(&mut self, addr: IpAddr, deprecated: bool) {
+        for own in &mut self.configured {
+            if own.addr == addr {
+                own.deprecated = deprecated;
+            }
+        }
     }
 
     /// Takes an address away; tells its index, which stays valid while flows use it.

@@ -1,10 +1,14 @@
 //! Routes: longest prefix, then lowest metric, then the first added.
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use crate::driver::DeviceId;
 use crate::ip::address::AddressTable;
+use crate::ip::source::{self, Candidate};
+
+/// The metric of routes that routers have told of: those that are given go before them.
+pub(crate) const ADVERTISED_METRIC: u32 = 1024;
 
 /// Where packets for a prefix go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,19 @@ impl RouteTable {
         self.routes.len() < before
     }
 
+    /// Removes the routes of a device that routers have told of and for which `gone` holds.
+    pub(crate) fn withdraw(&mut self, device: DeviceId, gone: impl Fn(&Route) -> bool) {
+        let told = |route: &Route| route.device == device && route.metric == ADVERTISED_METRIC;
+        self.routes.retain(|route| !(told(route) && gone(route)));
+    }
+
+    /// Removes the route that came with an address that we made ourselves.
+    pub(crate) fn withdraw_address(&mut self, addr: IpAddr) {
+        let of_it = |route: &Route| route.destination == addr && route.gateway.is_none();
+        self.routes
+            .retain(|route| !(route.metric == ADVERTISED_METRIC && of_it(route)));
+    }
+
     pub(crate) fn remove_device(&mut self, device: DeviceId) {
         self.routes.retain(|route| route.device != device);
     }
@@ -119,6 +136,9 @@ impl RouteTable {
         if route.source.is_some() {
             return route.source;
         }
+        if let IpAddr::V6(dst) = dst {
+            return source_v6(dst, route.device, addresses).map(IpAddr::V6);
+        }
         let near = |on_device: bool| {
             addresses
                 .configured()
@@ -129,6 +149,27 @@ impl RouteTable {
         };
         near(true).or_else(|| near(false))
     }
+}
+
+/// Among the addresses of the device, or else all of ours (RFC 6724 section 4).
+/// covers: 8504-3, 9293-MUST-44
+fn source_v6(dst: Ipv6Addr, device: DeviceId, addresses: &AddressTable) -> Option<Ipv6Addr> {
+    let candidates = |on_device: bool| {
+        addresses
+            .configured()
+            .filter(move |own| !on_device || own.device == device)
+            .filter_map(|own| match own.addr {
+                IpAddr::V6(addr) => Some(Candidate {
+                    addr,
+                    prefix_len: own.prefix_len,
+                    device: own.device,
+                    deprecated: own.deprecated,
+                }),
+                IpAddr::V4(_) => None,
+            })
+    };
+    source::select(dst, device, candidates(true))
+        .or_else(|| source::select(dst, device, candidates(false)))
 }
 
 /// Whether an address can be connected to. covers: 9293-MUST-46

@@ -62,23 +62,15 @@ fn is_group_of(group: MacAddress, device: DeviceId, addresses: &AddressTable) ->
         MacAddress::of_ipv4_multicast(ALL_HOSTS),
     ];
     general.contains(&group)
-        || own_v6(device, addresses)
+        || addresses
+            .listening_on(device)
             .any(|own| MacAddress::of_ipv6_multicast(ndp::solicited_node(own)) == group)
 }
 
 /// Whether packets to a group are for us on a device. covers: 4861-7
 pub(crate) fn is_in_group(group: Ipv6Addr, device: DeviceId, addresses: &AddressTable) -> bool {
-    group == ALL_NODES || own_v6(device, addresses).any(|own| ndp::solicited_node(own) == group)
-}
-
-fn own_v6(device: DeviceId, addresses: &AddressTable) -> impl Iterator<Item = Ipv6Addr> + '_ {
-    addresses
-        .configured()
-        .filter(move |own| own.device == device)
-        .filter_map(|own| match own.addr {
-            IpAddr::V6(addr) => Some(addr),
-            IpAddr::V4(_) => None,
-        })
+    let of_group = |own| ndp::solicited_node(own) == group;
+    group == ALL_NODES || addresses.listening_on(device).any(of_group)
 }
 
 /// The stations of a group address; `None` for the address of one. (RFC 1112 section 6.4, RFC 894,

@@ -75,6 +75,13 @@ pub struct Neighbor {
     pub is_router: bool,
 }
 
+/// How long things take on a link.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    reachable: Duration,
+    retransmit: Duration,
+}
+
 /// A packet, with room for its link header, that waits for the address of its next hop.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -117,7 +124,7 @@ pub(crate) enum Due {
         to: Option<MacAddress>,
     },
     /// It does not answer; these packets are not delivered.
-    Unreachable(VecDeque<Waiting>),
+    Unreachable(Key, VecDeque<Waiting>),
 }
 
 /// Who goes first when the cache is full. What is in use is not among them. covers: 4861-11
@@ -205,7 +212,7 @@ impl Neighbors {
             used: true,
             solicits: 1,
             source,
-            deadline: now + RETRANS_TIMER,
+            deadline: now + self.times(&key).retransmit,
             reachable_until: now,
             since: 0,
             pending: VecDeque::new(),
@@ -264,7 +271,7 @@ impl Neighbors {
 
     fn confirm_or_age(&mut self, now: Instant, key: Key, solicited: bool, secrets: &Secrets) {
         if solicited {
-            let time = self.reachable_time(secrets);
+            let time = self.reachable_time(&key, secrets);
             self.enter(now, key, NeighborState::Reachable, time);
         } else {
             self.enter(now, key, NeighborState::Stale, STALE_TIME);
@@ -326,6 +333,7 @@ impl Neighbors {
     /// What went there came through. Where it is known to be there that costs no more than a look.
     /// covers: 4861-6
     pub(crate) fn confirm(&mut self, now: Instant, key: Key, secrets: &Secrets) {
+        let reachable = self.times(&key).reachable;
         let Some(entry) = self.get_mut(&key) else {
             return;
         };
@@ -333,10 +341,10 @@ impl Neighbors {
             NeighborState::Incomplete => {}
             NeighborState::Reachable => {
                 // The deadline stays where it is and finds this when it comes.
-                entry.reachable_until = entry.reachable_until.max(now + REACHABLE_TIME / 2);
+                entry.reachable_until = entry.reachable_until.max(now + reachable / 2);
             }
             _ => {
-                let time = self.reachable_time(secrets);
+                let time = self.reachable_time(&key, secrets);
                 self.enter(now, key, NeighborState::Reachable, time);
             }
         }
@@ -359,7 +367,8 @@ impl Neighbors {
                     self.remove(&key);
                 }
                 NeighborState::Delay => {
-                    self.enter(now, key, NeighborState::Probe, RETRANS_TIMER);
+                    let wait = self.times(&key).retransmit;
+                    self.enter(now, key, NeighborState::Probe, wait);
                     return self.ask(now, key);
                 }
                 NeighborState::Incomplete | NeighborState::Probe
@@ -370,24 +379,25 @@ impl Neighbors {
                 NeighborState::Incomplete | NeighborState::Probe => {
                     let pending = self.remove(&key).map(|entry| entry.pending);
                     let pending = pending.unwrap_or_default();
-                    return Some(Due::Unreachable(pending));
+                    return Some(Due::Unreachable(key, pending));
                 }
             }
         }
     }
 
     fn ask(&mut self, now: Instant, key: Key) -> Option<Due> {
+        let wait = self.times(&key).retransmit;
         let entry = self.get_mut(&key)?;
         entry.solicits += 1;
         let (source, mac) = (entry.source, entry.mac);
         let to = (entry.state == NeighborState::Probe).then_some(mac);
-        self.file(key, now + RETRANS_TIMER);
+        self.file(key, now + wait);
         Some(Due::Solicit { key, source, to })
     }
 
-    fn reachable_time(&mut self, secrets: &Secrets) -> Duration {
+    fn reachable_time(&mut self, key: &Key, secrets: &Secrets) -> Duration {
         let factor = secrets.reachable_factor(self.next_draw());
-        REACHABLE_TIME * factor / (1 << 16)
+        self.times(key).reachable * factor / (1 << 16)
     }
 }
 

@@ -126,6 +126,12 @@ impl Stack {
                     self.events.pop_front();
                     return Some(event);
                 }
+                EventSource::Ipv6(device) => {
+                    self.events.pop_front();
+                    if self.take_ipv6_change(device) {
+                        return Some(Event::Ipv6Changed(device));
+                    }
+                }
                 EventSource::Listener(id) => {
                     self.events.pop_front();
                     let Some(listener) = self.listeners.get_mut(id) else {
@@ -188,7 +194,7 @@ impl Stack {
         if local.port == Some(0)
             || local
                 .addr
-                .is_some_and(|addr| !foreign && !self.tables.addresses.is_own(addr))
+                .is_some_and(|addr| !foreign && !self.tables.addresses.is_own_or_tentative(addr))
         {
             return Err(ListenError::AddressNotAvailable);
         }

@@ -144,6 +144,9 @@ impl Stack {
     }
 
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
+        if let Some(plan) = self.plan_autoconf(device) {
+            return Some(plan);
+        }
         if let Some(reply) = self.cx.replies.pop(device) {
             return Some(self.plan_reply(device, &reply));
         }
@@ -210,7 +213,9 @@ impl Stack {
         if emission.flags.contains(Flags::RST) {
             c.marks.clear(Marks::SEND_RST);
         }
-        let offload = self.device(self.tables.conns.get_at(index)?.cold.device);
+        let device = self.tables.conns.get_at(index)?.cold.device;
+        out.ttl = self.hop_limit(device, &out.tuple, out.ttl);
+        let offload = self.device(device);
         let offload = offload.is_some_and(|state| state.caps.checksum_offload);
         let slices = payload_of(&self.tables.conns, payload);
         let checksum = write(&mut self.scratch.header, &self.cx, &out, &slices, offload);
@@ -258,13 +263,15 @@ impl Stack {
             entry.deadline = deadline;
             self.coarse.insert(deadline, TimerKey::HalfOpen(id));
         }
+        let device = entry.device;
         count_syn_ack(&mut self.cx, challenge, repeats);
         let tuple = self.tables.tuple_of(&key);
+        let ttl = self.hop_limit(device, &tuple, socket.ttl);
         let mut out = Outgoing {
             tuple,
             header,
             text_len: 0,
-            ttl: socket.ttl,
+            ttl,
             tos: socket.tos,
             fragment_id: None,
         };
@@ -279,6 +286,16 @@ impl Stack {
             false,
         );
         Some(Plan::of_header(out.header.seq, trace))
+    }
+
+    /// The hop limit of a packet: what routers say, unless the application chose one.
+    /// covers: 4861-8, 9293-MUST-49
+    fn hop_limit(&self, device: DeviceId, tuple: &FourTuple, chosen: u8) -> u8 {
+        if !tuple.is_ipv6() || chosen != self.cx.config.socket.ttl {
+            return chosen;
+        }
+        let told = self.device(device).and_then(|state| state.ipv6.hop_limit);
+        told.unwrap_or(chosen)
     }
 
     fn plan_reply(&mut self, device: DeviceId, reply: &Reply) -> Plan {

@@ -3,6 +3,7 @@
 
 use core::net::SocketAddr;
 
+use synfin_wire::mld::MldMessage;
 use synfin_wire::tcp::{Header, Options, Segment};
 use synfin_wire::{Flags, FourTuple, SeqNum, protocol};
 
@@ -81,8 +82,8 @@ impl Stack {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
             Ok(packet) => {
-                if via != Via::Packets && is_discovery(&packet, packet.payload(chunk.as_slice())) {
-                    // It has rules of its own for addresses.
+                if via != Via::Packets && is_of_link(&packet, packet.payload(chunk.as_slice())) {
+                    // They have rules of their own for addresses.
                     return Ok(packet);
                 }
                 self.check_cast(&packet, via)?;
@@ -120,7 +121,7 @@ impl Stack {
         match packet.protocol {
             protocol::TCP => return self.deliver_tcp(device, packet, chunk),
             protocol::ICMP | protocol::ICMPV6 => {
-                self.deliver_icmp(device, packet, packet.payload(whole));
+                self.deliver_icmp(device, packet, whole);
             }
             protocol::UDP => {
                 self.cx.counters.count_drop(DropReason::UnknownProtocol);
@@ -135,12 +136,19 @@ impl Stack {
         self.cx.pool.free(chunk);
     }
 
-    fn deliver_icmp(&mut self, device: DeviceId, packet: &Packet, message: &[u8]) {
+    fn deliver_icmp(&mut self, device: DeviceId, packet: &Packet, whole: &[u8]) {
         self.cx.counters.icmp_in += 1;
+        let message = packet.payload(whole);
         if is_discovery(packet, message) {
             if let Some(own) = self.station(device) {
                 return self.handle_discovery(device, own, packet, message);
             }
+        }
+        if is_about_listeners(packet, message) && self.station(device).is_some() {
+            if let Err(reason) = self.on_listener_message(device, packet, whole) {
+                self.cx.counters.count_drop(reason);
+            }
+            return;
         }
         match icmp::handle(packet, message) {
             IcmpIn::Echo(reply) => self.answer_echo(device, reply),
@@ -315,6 +323,17 @@ impl Stack {
         icmp_arrives::on_error(c, &mut self.cx, error.kind, error.seq);
         self.settle_at(index);
     }
+}
+
+/// Whether a packet is about the link that it came over.
+fn is_of_link(packet: &Packet, payload: &[u8]) -> bool {
+    is_discovery(packet, payload) || is_about_listeners(packet, payload)
+}
+
+/// Whether a packet holds a message of multicast listener discovery.
+fn is_about_listeners(packet: &Packet, payload: &[u8]) -> bool {
+    let kind = payload.first();
+    packet.protocol == protocol::ICMPV6 && kind.is_some_and(|kind| MldMessage::is_type(*kind))
 }
 
 /// Whether a packet holds a message of neighbour discovery.

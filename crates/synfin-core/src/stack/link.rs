@@ -17,9 +17,7 @@ use crate::counters::DropReason;
 use crate::demux::Place;
 use crate::driver::{DeviceId, Medium};
 use crate::event::SoftError;
-use crate::ip::address::AddressTable;
 use crate::ip::icmp::{IcmpError, IcmpKind};
-use crate::ip::route::RouteTable;
 use crate::link::ethernet::{self, Content, Received};
 use crate::link::neighbor::{Due, Hop, Key, Neighbor, Waiting};
 use crate::stack::Stack;
@@ -110,17 +108,24 @@ impl Stack {
     /// The way to a destination; that of the last one is kept, as most packets go where the one
     /// before has gone.
     fn towards(&mut self, device: DeviceId, dst: IpAddr) -> Towards {
-        let Some(Some(state)) = self.devices.get_mut(device.index()) else {
-            return Towards::Nowhere;
-        };
-        match state.last_way {
+        match self.device(device).and_then(|state| state.last_way) {
             Some((last, way)) if last == dst => way,
             _ => {
-                let way = find_way(device, dst, &self.tables.addresses, &self.routes);
-                state.last_way = Some((dst, way));
+                let way = self.find_way(device, dst);
+                if let Some(Some(state)) = self.devices.get_mut(device.index()) {
+                    state.last_way = Some((dst, way));
+                }
                 way
             }
         }
+    }
+
+    fn find_way(&self, device: DeviceId, dst: IpAddr) -> Towards {
+        if let Some(group) = ethernet::group_of(dst, &self.tables.addresses) {
+            return Towards::Station(group);
+        }
+        let next = self.next_hop(device, dst);
+        next.map_or(Towards::Nowhere, Towards::Neighbor)
     }
 
     /// Addresses or routes have changed.
@@ -160,7 +165,12 @@ impl Stack {
     }
 
     /// Sends what waited for a neighbour.
-    fn release(&mut self, device: DeviceId, mac: MacAddress, pending: VecDeque<Waiting>) {
+    pub(super) fn release(
+        &mut self,
+        device: DeviceId,
+        mac: MacAddress,
+        pending: VecDeque<Waiting>,
+    ) {
         let own = self.station(device);
         for mut waiting in pending {
             let state = self
@@ -182,8 +192,9 @@ impl Stack {
         while let Some(due) = self.neighbors.pop_due(self.cx.now) {
             match due {
                 Due::Solicit { key, source, to } => self.solicit(key, source, to),
-                Due::Unreachable(pending) => {
+                Due::Unreachable(key, pending) => {
                     self.cx.counters.neighbor_failures += 1;
+                    self.on_neighbor_gone(key.0, key.1);
                     for waiting in pending {
                         self.tell_unreachable(waiting.frame.as_slice());
                         self.drop_waiting(waiting, DropReason::NeighborUnreachable);
@@ -220,7 +231,7 @@ impl Stack {
     }
 
     /// Frees what waited for neighbours that had to go, for this reason.
-    fn drop_orphaned(&mut self, reason: DropReason) {
+    pub(super) fn drop_orphaned(&mut self, reason: DropReason) {
         while let Some(waiting) = self.neighbors.pop_orphaned() {
             self.drop_waiting(waiting, reason);
         }
@@ -283,19 +294,6 @@ impl Stack {
         self.cx
             .drop(crate::trace::FlowId::NONE, DropReason::AddressConflict);
     }
-}
-
-fn find_way(
-    device: DeviceId,
-    dst: IpAddr,
-    addresses: &AddressTable,
-    routes: &RouteTable,
-) -> Towards {
-    if let Some(group) = ethernet::group_of(dst, addresses) {
-        return Towards::Station(group);
-    }
-    let next = routes.next_hop(dst, device);
-    next.map_or(Towards::Nowhere, Towards::Neighbor)
 }
 
 /// What is known of the way of a packet.

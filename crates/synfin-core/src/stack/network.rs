@@ -10,10 +10,12 @@ use crate::driver::{DeviceCaps, DeviceId, Medium};
 use crate::event::{CloseReason, SoftError};
 use crate::frame::Frame;
 use crate::ip::address::AddrId;
+use crate::ip::autoconf::Ipv6Config;
 use crate::ip::route::Route;
 use crate::link::neighbor::Waiting;
 use crate::slab::SlotId;
 use crate::stack::Stack;
+use crate::stack::autoconf::Ipv6Link;
 use crate::stack::link::Towards;
 use crate::state::Cause;
 use crate::tcp::path_mtu;
@@ -33,6 +35,7 @@ pub(super) struct DeviceState {
     pub(super) defended: Option<Instant>,
     /// The last destination, and the way to it.
     pub(super) last_way: Option<(IpAddr, Towards)>,
+    pub(super) ipv6: Ipv6Link,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -63,11 +66,16 @@ impl Stack {
         self.add_device(DeviceCaps::ip(LOOPBACK_MTU));
     }
 
-    /// Attaches a device. Give it addresses by [`add_address`](Self::add_address).
+    /// Attaches a device. Give it addresses by [`add_address`](Self::add_address); on a device of
+    /// Ethernet frames IPv6 also configures itself, as [`Ipv6Config::default`] says.
     ///
     /// # Panics
     /// With more than 255 devices.
     pub fn add_device(&mut self, caps: DeviceCaps) -> DeviceId {
+        self.add_device_with(caps, Ipv6Config::default())
+    }
+
+    pub(super) fn attach(&mut self, caps: DeviceCaps) -> DeviceId {
         let state = DeviceState {
             caps,
             ready: VecDeque::new(),
@@ -75,6 +83,7 @@ impl Stack {
             resolved: VecDeque::new(),
             defended: None,
             last_way: None,
+            ipv6: Ipv6Link::default(),
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());
@@ -103,6 +112,7 @@ impl Stack {
         for addr in addresses {
             self.remove_address(addr);
         }
+        self.forget_autoconf(id);
         self.routes.remove_device(id);
         self.forget_ways();
         self.cx.replies.remove_device(id);
@@ -114,11 +124,18 @@ impl Stack {
     }
 
     /// Gives the stack an address on a device, and the route to its prefix. On an Ethernet link an
-    /// IPv4 address is announced (RFC 5227 section 2.3).
+    /// IPv4 address is announced (RFC 5227 section 2.3), and an IPv6 address becomes ours when
+    /// nobody else has claimed it for a second (RFC 4862 section 5.4): see
+    /// [`ipv6_addresses`](Self::ipv6_addresses) and [`Event::Ipv6Changed`](crate::Event).
     pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
-        let new = self.tables.addresses.add(device, addr, prefix_len);
         self.routes.add(Route::on_link(addr, prefix_len, device));
-        self.forget_ways();
+        self.forget_redirects();
+        if let IpAddr::V6(addr) = addr {
+            if self.add_probed_address(device, addr, prefix_len) {
+                return;
+            }
+        }
+        let new = self.tables.addresses.add(device, addr, prefix_len);
         if let (true, IpAddr::V4(addr)) = (new, addr) {
             self.announce(device, addr);
         }
@@ -138,10 +155,24 @@ impl Stack {
             self.routes.remove(&route);
         }
         self.forget_ways();
+        if let IpAddr::V6(addr) = addr {
+            self.forget_probed_address(addr);
+        }
+        self.take_away(addr);
+    }
+
+    /// An address is ours no more.
+    pub(super) fn take_away(&mut self, addr: IpAddr) {
+        let used = self.tables.addresses.is_in_use(addr);
         let Some(id) = self.tables.addresses.remove(addr) else {
             return;
         };
-        self.end_flows_of(id);
+        self.routes.withdraw_address(addr);
+        // Routers can make addresses come and go; that is no reason to look at connections that
+        // cannot have one.
+        if used {
+            self.end_flows_of(id);
+        }
         self.withdraw_from(addr);
     }
 
@@ -184,13 +215,13 @@ impl Stack {
 
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) {
+        self.forget_redirects();
         self.routes.add(route);
-        self.forget_ways();
     }
 
     /// Removes a route; tells whether it was there.
     pub fn remove_route(&mut self, route: &Route) -> bool {
-        self.forget_ways();
+        self.forget_redirects();
         self.routes.remove(route)
     }
 
@@ -201,14 +232,32 @@ impl Stack {
         };
         state.caps.mtu = mtu;
         state.caps.max_unit = state.caps.max_unit.max(mtu);
-        let device_mtu = mtu.min(u32::from(u16::MAX)) as u16;
+        state.ipv6.mtu = state.ipv6.mtu.filter(|told| *told < mtu);
+        self.bound_ipv6_mtu(device, mtu);
+        self.tell_mtu(device, false);
+        self.tell_mtu(device, true);
+    }
+
+    /// A router has told the MTU of a link; only IPv6 heeds it. covers: 4861-8
+    pub(super) fn set_ipv6_mtu(&mut self, device: DeviceId, mtu: u32) {
+        if let Some(Some(state)) = self.devices.get_mut(device.index()) {
+            state.ipv6.mtu = Some(mtu);
+        }
+        self.tell_mtu(device, true);
+    }
+
+    /// Connections of a family over a device follow its MTU.
+    fn tell_mtu(&mut self, device: DeviceId, v6: bool) {
+        let Some(device_mtu) = self.mtu_of(device, v6) else {
+            return;
+        };
         let mut index = 0;
         while let Some(at) = self.tables.conns.next_occupied(index) {
             index = at + 1;
             let Some(c) = self.tables.conns.get_at_mut(at) else {
                 continue;
             };
-            if c.cold.device == device {
+            if c.cold.device == device && c.remote_ip().is_ipv6() == v6 {
                 path_mtu::on_device_change(c, &mut self.cx, device_mtu);
                 self.settle_at(at);
             }
@@ -226,15 +275,22 @@ impl Stack {
         } else {
             self.routes.lookup(remote)?.device
         };
-        let mtu = self.device(device)?.caps.mtu.min(u32::from(u16::MAX));
-        Some((device, mtu as u16))
+        Some((device, self.mtu_of(device, remote.is_ipv6())?))
+    }
+
+    /// The largest packet of a family that a device takes.
+    fn mtu_of(&self, device: DeviceId, v6: bool) -> Option<u16> {
+        let state = self.device(device)?;
+        let told = state.ipv6.mtu.filter(|_| v6);
+        let mtu = told.map_or(state.caps.mtu, |told| told.min(state.caps.mtu));
+        Some(mtu.min(u32::from(u16::MAX)) as u16)
     }
 
     /// The MSS we announce on a device. covers: 9293-MUST-67, 6691-1, 9293-SHLD-6
     pub(super) fn own_mss(&self, device: DeviceId, v6: bool, socket: &SocketOptions) -> u16 {
-        let mtu = self.device(device).map_or(1280, |state| state.caps.mtu);
+        let mtu = self.mtu_of(device, v6).unwrap_or(1280);
         let headers = if v6 { 60 } else { 40 };
-        let mss = mtu.saturating_sub(headers).min(u32::from(u16::MAX)) as u16;
+        let mss = mtu.saturating_sub(headers);
         socket.max_mss.map_or(mss, |most| most.min(mss)).max(1)
     }
 

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use super::{Entry, Key, Neighbor, NeighborState, Rank, Waiting};
+use super::{
+    Entry, Key, Neighbor, NeighborState, REACHABLE_TIME, RETRANS_TIMER, Rank, Times, Waiting,
+};
 use crate::driver::DeviceId;
 use crate::time::Instant;
 
@@ -26,6 +28,8 @@ pub(crate) struct Neighbors {
     filed: u64,
     /// Numbers drawn so far.
     draws: u64,
+    /// Where routers say how long things take.
+    times: BTreeMap<DeviceId, Times>,
     /// Packets that waited for entries which are gone.
     orphaned: VecDeque<Waiting>,
 }
@@ -41,6 +45,7 @@ impl Neighbors {
             limit: limit as usize,
             filed: 0,
             draws: 0,
+            times: BTreeMap::new(),
             orphaned: VecDeque::new(),
         }
     }
@@ -51,6 +56,29 @@ impl Neighbors {
 
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Entry> {
         self.entries.get_mut(key)
+    }
+
+    /// IPv6 routers have said how long things take on a device (RFC 4861 section 6.3.4).
+    /// covers: 4861-8
+    pub(crate) fn set_times(
+        &mut self,
+        device: DeviceId,
+        reachable: Duration,
+        retransmit: Duration,
+    ) {
+        let times = Times {
+            reachable,
+            retransmit,
+        };
+        self.times.insert(device, times);
+    }
+
+    pub(super) fn times(&self, key: &Key) -> Times {
+        let told = self.times.get(&key.0).filter(|_| key.1.is_ipv6());
+        told.copied().unwrap_or(Times {
+            reachable: REACHABLE_TIME,
+            retransmit: RETRANS_TIMER,
+        })
     }
 
     pub(super) fn next_draw(&mut self) -> u64 {
@@ -157,6 +185,7 @@ impl Neighbors {
 
     /// Forgets the neighbours on a device.
     pub(crate) fn remove_device(&mut self, device: DeviceId) {
+        self.times.remove(&device);
         let there = self.on_device(device).map(|neighbor| neighbor.addr);
         let there: Vec<IpAddr> = there.collect();
         for addr in there {

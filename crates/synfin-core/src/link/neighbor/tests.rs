@@ -81,7 +81,7 @@ fn asked(cache: &mut Neighbors, from: u64) -> Vec<(u64, Option<Option<MacAddress
         while let Some(due) = cache.pop_due(at(second)) {
             seen.push(match due {
                 Due::Solicit { to, .. } => (second, Some(to)),
-                Due::Unreachable(_) => (second, None),
+                Due::Unreachable(..) => (second, None),
             });
         }
     }

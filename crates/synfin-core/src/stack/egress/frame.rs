@@ -114,6 +114,13 @@ impl Stack {
         }
     }
 
+    /// What configures the device goes before everything else.
+    pub(super) fn plan_autoconf(&mut self, device: DeviceId) -> Option<Plan> {
+        let message = self.next_autoconf_message(device)?;
+        let own = self.station(device)?;
+        Some(self.plan_icmp(&message.to_icmp(own), message.hop_limit()))
+    }
+
     /// covers: 4861-1
     pub(super) fn plan_discovery(&mut self, to: Option<MacAddress>, message: &IcmpMessage) -> Plan {
         self.cx.counters.discovery_out += 1;

@@ -7,6 +7,7 @@ use synfin_wire::ndp::{NdpEnvelope, NdpMessage, NdpOptions, NeighborAdvertisemen
 
 use crate::counters::DropReason;
 use crate::driver::DeviceId;
+use crate::ip::autoconf::Claim;
 use crate::ip::input::Packet;
 use crate::link::discovery;
 use crate::link::ethernet;
@@ -61,9 +62,14 @@ impl Stack {
                 self.on_advertisement(device, &neighbor, options)
             }
             NdpMessage::RouterSolicitation { .. } => Err(DropReason::IgnoredIcmp),
-            NdpMessage::RouterAdvertisement { .. } | NdpMessage::Redirect { .. } => {
-                self.on_router(device, &envelope, &message)
+            NdpMessage::RouterAdvertisement { router, options } => {
+                self.on_router_advertisement(device, &envelope, &router, options)
             }
+            NdpMessage::Redirect {
+                target,
+                destination,
+                options,
+            } => self.on_redirect(device, envelope.src, destination, target, options),
         }
     }
 
@@ -87,16 +93,6 @@ impl Stack {
         Ok(())
     }
 
-    /// What routers say. Nobody configures anything from it yet.
-    fn on_router(
-        &mut self,
-        _device: DeviceId,
-        _envelope: &NdpEnvelope,
-        _message: &NdpMessage<'_>,
-    ) -> Result<(), DropReason> {
-        Err(DropReason::IgnoredIcmp)
-    }
-
     /// RFC 4861 section 7.2.3. covers: 4861-7, 4861-11
     fn on_solicitation(
         &mut self,
@@ -106,6 +102,10 @@ impl Stack {
         target: Ipv6Addr,
         options: NdpOptions<'_>,
     ) -> Result<(), DropReason> {
+        // covers: 4862-1
+        if self.claim_by_solicitation(device, at.src, target, options) != Claim::None {
+            return Err(DropReason::TentativeAddress);
+        }
         if !self.tables.addresses.is_own_on(device, target.into()) {
             return Err(DropReason::NotOurs);
         }
@@ -135,6 +135,9 @@ impl Stack {
         neighbor: &NeighborAdvertisement,
         options: NdpOptions<'_>,
     ) -> Result<(), DropReason> {
+        if self.claim_by_advertisement(device, neighbor.target) != Claim::None {
+            return Err(DropReason::TentativeAddress);
+        }
         if self.tables.addresses.is_own(neighbor.target.into()) {
             return Err(DropReason::AddressConflict);
         }
@@ -154,6 +157,7 @@ impl Stack {
             .neighbors
             .on_advertised(self.cx.now, key, news, secrets)
             .ok_or(DropReason::UnsolicitedNeighbor)?;
+        self.heed_router_flag(device, neighbor);
         self.release(device, mac.unwrap_or_default(), pending);
         Ok(())
     }
