@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use synfin_core::wire::MacAddress;
 use synfin_core::{
-    Device, DeviceId, FlowId, Instant, ListenAddr, ListenOptions, ListenerId, Memory, Stack,
-    StackConfig, State, TraceEvent, TraceRecord,
+    Device, DeviceId, FlowId, Instant, Ipv6Config, ListenAddr, ListenOptions, ListenerId, Memory,
+    Stack, StackConfig, State, TraceEvent, TraceRecord,
 };
 use synfin_device::{Capture, Fault, FaultOptions, Pump, Tun, TunOptions};
 
@@ -42,6 +42,8 @@ pub struct HostOptions {
     pub capture: Option<PathBuf>,
     /// On a TAP device, with this hardware address; else on a TUN device.
     pub station: Option<MacAddress>,
+    /// How IPv6 is configured on a TAP device; by hand unless it is said.
+    pub ipv6: Option<Ipv6Config>,
 }
 
 /// A stack with a thread that drives it, until the value is dropped.
@@ -297,7 +299,8 @@ impl Driver {
         };
         let mut stack =
             Stack::new(config, Memory::default(), fresh_seed()).expect("a valid configuration");
-        let pump = Pump::new(&mut stack, wire);
+        let ipv6 = options.ipv6.unwrap_or_else(Ipv6Config::manual);
+        let pump = Pump::with_ipv6(&mut stack, wire, ipv6);
         for family in Family::ALL {
             stack.add_address(pump.id(), family.synfin(), family.prefix_len());
         }

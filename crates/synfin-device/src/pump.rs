@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant as StdInstant};
 
-use synfin_core::{Device, DeviceId, Event, Instant, Stack, transmit, turn};
+use synfin_core::{Device, DeviceId, Event, Instant, Ipv6Config, Stack, transmit, turn};
 
 use crate::tun::sys;
 
@@ -64,7 +64,12 @@ pub struct Pump<D> {
 impl<D: Device + AsFd> Pump<D> {
     /// Attaches `device` to `stack`; the clock starts now.
     pub fn new(stack: &mut Stack, device: D) -> Self {
-        let id = stack.add_device(device.caps());
+        Self::with_ipv6(stack, device, Ipv6Config::default())
+    }
+
+    /// The same, and says how IPv6 is configured where the device carries Ethernet frames.
+    pub fn with_ipv6(stack: &mut Stack, device: D, ipv6: Ipv6Config) -> Self {
+        let id = stack.add_device_with(device.caps(), ipv6);
         Self {
             device,
             id,

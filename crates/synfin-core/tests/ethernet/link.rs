@@ -13,8 +13,8 @@ use synfin_core::wire::{
     EthernetHeader, Ipv4Header, Ipv6Header, MacAddress, SeqNum, checksum, protocol,
 };
 use synfin_core::{
-    ConnId, ConnectOptions, DeviceCaps, DeviceId, DropReason, Flags, Instant, Memory, Neighbor,
-    NeighborState, Stack, StackConfig, TraceEvent,
+    ConnId, ConnectOptions, DeviceCaps, DeviceId, DropReason, Flags, Instant, Ipv6Config, Memory,
+    Neighbor, NeighborState, Stack, StackConfig, TraceEvent,
 };
 
 pub(crate) const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
@@ -79,6 +79,19 @@ impl Link {
 
     /// With this device and a configuration that `tune` changes. Nothing waits to be sent.
     pub(crate) fn with(caps: DeviceCaps, tune: impl FnOnce(&mut StackConfig)) -> Self {
+        let mut link = Self::bare(caps, Ipv6Config::manual(), tune);
+        link.stack.add_address(link.device, OWN_V4.into(), 24);
+        link.stack.add_address(link.device, OWN_V6.into(), 64);
+        link.drain();
+        link
+    }
+
+    /// Without addresses: IPv6 finds out.
+    pub(crate) fn with_ipv6(ipv6: Ipv6Config) -> Self {
+        Self::bare(DeviceCaps::ethernet(1500, OWN), ipv6, |_| ())
+    }
+
+    fn bare(caps: DeviceCaps, ipv6: Ipv6Config, tune: impl FnOnce(&mut StackConfig)) -> Self {
         let mut config = StackConfig {
             trace_capacity: 1 << 12,
             ..StackConfig::default()
@@ -87,16 +100,12 @@ impl Link {
         tune(&mut config);
         let memory = Memory::new(1 << 24);
         let mut stack = Stack::new(config, memory, [3; 32]).expect("a good configuration");
-        let device = stack.add_device(caps);
-        stack.add_address(device, OWN_V4.into(), 24);
-        stack.add_address(device, OWN_V6.into(), 64);
-        let mut link = Self {
+        let device = stack.add_device_with(caps, ipv6);
+        Self {
             stack,
             device,
             now: Instant::from_nanos(1_000_000_000),
-        };
-        link.drain();
-        link
+        }
     }
 
     /// Delivers a frame and tells what leaves at once.
