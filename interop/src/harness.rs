@@ -22,7 +22,8 @@ const REQUIRED: &str = "SYNFIN_REQUIRE_PRIVILEGED";
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// The programs that the tests start.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
+    "bridge",
     "curl",
     "ip",
     "nginx",

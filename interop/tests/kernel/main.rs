@@ -12,6 +12,8 @@ mod ethernet;
 #[cfg(target_os = "linux")]
 mod fast_open;
 #[cfg(target_os = "linux")]
+mod ipv6;
+#[cfg(target_os = "linux")]
 mod judgement;
 #[cfg(target_os = "linux")]
 mod loss;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     tests.extend(urgent::tests());
     tests.extend(loss::tests());
     tests.extend(ethernet::tests());
+    tests.extend(ipv6::tests());
     synfin_interop::harness::run(tests)
 }
 
