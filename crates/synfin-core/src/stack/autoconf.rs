@@ -362,6 +362,7 @@ impl Stack {
         self.heed(device);
         let mac = options.source_link_address();
         self.learn_neighbor(device, at.src, mac.filter(|_| is_router));
+        self.neighbors.note_router(&(device, at.src.into()));
         Ok(())
     }
 
@@ -388,6 +389,9 @@ impl Stack {
         }
         self.heed(device);
         self.learn_neighbor(device, target, options.target_link_address());
+        if target != destination {
+            self.neighbors.note_router(&(device, target.into()));
+        }
         Ok(())
     }
 

@@ -60,6 +60,12 @@ pub(crate) fn from(
     frame(to, mac, ethertype::IPV6, &ndp(src, dst, 255, message))
 }
 
+/// A packet in a frame from the first router to where it goes.
+pub(crate) fn from_octets(packet: &[u8], dst: Ipv6Addr) -> Vec<u8> {
+    let to = MacAddress::of_ipv6_multicast(dst);
+    frame(to, ROUTER_MAC, ethertype::IPV6, packet)
+}
+
 /// An advertisement with these octets of options.
 pub(crate) fn advertisement(
     (src, mac): (Ipv6Addr, MacAddress),

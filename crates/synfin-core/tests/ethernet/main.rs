@@ -8,5 +8,6 @@ mod floods;
 mod frames;
 mod link;
 mod listeners;
+mod nonsense;
 mod redirects;
 mod routers;

@@ -38,6 +38,10 @@ fn an_advertisement_gives_a_route_an_mtu_a_hop_limit_and_times() {
     };
     link.advertise(says, &[NdpOption::Mtu(1400)]);
     assert_eq!(link.stack.counters().router_adverts_in, 1);
+    assert_eq!(
+        link.neighbor(ROUTER).map(|router| router.is_router),
+        Some(true)
+    );
     link.try_connect(FAR).expect("a route");
     let opened = syn(&link.drain());
     assert_eq!((opened.to, opened.hop_limit), (ROUTER_MAC, 99));

@@ -19,7 +19,7 @@ impl Chance {
 
     pub(super) fn number(&mut self) -> u64 {
         let mut hasher = SipHasher24::new_with_keys(self.key.0, self.key.1);
-        hasher.write_u64(self.drawn);
+        hasher.write(&self.drawn.to_be_bytes());
         self.drawn += 1;
         hasher.finish()
     }

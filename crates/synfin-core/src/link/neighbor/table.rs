@@ -73,6 +73,13 @@ impl Neighbors {
         self.times.insert(device, times);
     }
 
+    /// A neighbour that is known is a router, or is said to be (RFC 4861 section 6.3.4).
+    pub(crate) fn note_router(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.is_router = true;
+        }
+    }
+
     pub(super) fn times(&self, key: &Key) -> Times {
         let told = self.times.get(&key.0).filter(|_| key.1.is_ipv6());
         told.copied().unwrap_or(Times {
