@@ -3,17 +3,23 @@
 use core::net::Ipv6Addr;
 use core::time::Duration;
 
-use synfin_core::wire::MacAddress;
-use synfin_core::wire::ndp::{NdpOption, PrefixInformation, RouterAdvertisement, RouterPreference};
+use synfin_core::wire::ethernet::ethertype;
+use synfin_core::wire::ndp::{
+    NdpMessage, NdpOption, NdpOptions, NeighborAdvertisement, PrefixInformation,
+    RouterAdvertisement, RouterPreference,
+};
+use synfin_core::wire::tcp::{Header, Options, Segment, fill_checksum};
+use synfin_core::wire::{MacAddress, SeqNum, checksum, protocol};
 use synfin_core::{
-    AddressOrigin, AddressState, ConnectError, DropReason, Ipv6Config, Ipv6Event, Ipv6Limit,
+    AddressOrigin, AddressState, ConnectError, DeviceCaps, DropReason, Flags, Ipv6Config,
+    Ipv6Event, Ipv6Limit, ListenAddr, ListenOptions,
 };
 
 use super::advertised::{
-    FAR, ROUTER, ROUTER_MAC, SECOND, SECOND_MAC, Seen, advertisement, lifetime, octets, prefix,
-    seen, seen_in, syn,
+    FAR, ROUTER, ROUTER_MAC, SECOND, SECOND_MAC, Seen, advertisement, from, lifetime, octets,
+    prefix, seen, seen_in, syn,
 };
-use super::link::{Link, OWN_V6, ms, s};
+use super::link::{Link, OWN, OWN_V4, OWN_V6, PEER, PEER_V4, arp_reply, from_peer, ms, s, tcp, v6};
 
 /// A host with an address of its own besides what routers say.
 fn host() -> Link {
@@ -160,6 +166,111 @@ fn the_preferred_router_is_the_way_until_it_does_not_answer() {
     assert!(events.contains(&Ipv6Event::RouterUnreachable { router: SECOND }));
     link.advertise_from((SECOND, SECOND_MAC), high, &[]);
     assert_eq!(way(&mut link), SECOND_MAC, "it has shown itself");
+}
+
+/// RFC 4861 section 7.2.5: who answers without the flag of a router is none.
+#[test]
+fn a_router_that_says_it_is_none_is_none() {
+    for is_router in [true, false] {
+        let mut link = host();
+        link.advertise(lifetime(1800), &[]);
+        link.try_connect(FAR).expect("a route");
+        assert_eq!(syn(&link.drain()).to, ROUTER_MAC);
+        // It is asked whether it is there.
+        let asked = seen_in(&link.pass(ms(5500)));
+        assert!(
+            asked.contains(&Seen::Solicitation(ROUTER, OWN_V6)),
+            "{asked:?}"
+        );
+        let neighbor = NeighborAdvertisement {
+            target: ROUTER,
+            router: is_router,
+            solicited: true,
+            override_known: true,
+        };
+        let options = octets(&[NdpOption::TargetLinkAddress(ROUTER_MAC)]);
+        let options = NdpOptions::parse(&options).expect("whole");
+        let message = NdpMessage::NeighborAdvertisement { neighbor, options };
+        link.inject(&from(ROUTER_MAC, ROUTER, OWN_V6, &message));
+        assert_eq!(link.try_connect(FAR).is_ok(), is_router);
+    }
+}
+
+/// A call from far away that takes segments of 1440 octets.
+fn call() -> Vec<u8> {
+    let (src, dst) = (FAR.into(), OWN_V6.into());
+    let header = Header {
+        src_port: 40_000,
+        dst_port: 80,
+        seq: SeqNum::new(1),
+        ack: SeqNum::new(0),
+        flags: Flags::SYN,
+        wnd: 65_535,
+        urgent: 0,
+        options: Options {
+            mss: Some(1440),
+            ..Options::default()
+        },
+    };
+    let mut segment = vec![0; header.header_len()];
+    header.emit(&mut segment);
+    let mut sum = checksum::pseudo_header(src, dst, protocol::TCP, segment.len() as u32);
+    sum.add(&segment);
+    fill_checksum(&mut segment, sum);
+    from_peer(&v6(FAR, OWN_V6, 64, protocol::TCP, &segment))
+}
+
+/// covers: 4861-8
+#[test]
+fn the_mtu_that_a_router_tells_is_for_ipv6_and_for_connections_that_are_there() {
+    let mut link = host();
+    link.stack.add_address(link.device, OWN_V4.into(), 24);
+    link.advertise(lifetime(1800), &[]);
+    let anywhere = ListenAddr::port(80);
+    let listener = link.stack.listen(anywhere, ListenOptions::default());
+    let listener = listener.expect("a listener");
+    let answer = syn(&link.on(&call()));
+    assert_eq!(answer.mss, Some(1500 - 60));
+    let ends = (FAR.into(), OWN_V6.into());
+    let numbers = (SeqNum::new(2), answer.seq + 1);
+    link.inject(&from_peer(&tcp(ends, Flags::ACK, numbers, &[])));
+    let conn = link.stack.accept(listener).expect("a connection");
+    let longest = |link: &mut Link| {
+        let mut conn = link.stack.conn_mut(conn).expect("a handle");
+        conn.send(&[&[7; 1440]]).expect("it can be sent");
+        let sent = link.drain();
+        sent.iter().map(|frame| frame.payload.len()).max()
+    };
+    assert_eq!(longest(&mut link), Some(1500));
+    link.advertise(lifetime(1800), &[NdpOption::Mtu(1300)]);
+    assert_eq!(longest(&mut link), Some(1300));
+
+    link.connect(PEER_V4.into());
+    link.drain();
+    let sent = link.on(&arp_reply(PEER, PEER_V4));
+    let v4 = sent
+        .iter()
+        .find(|frame| frame.header.ethertype == ethertype::IPV4);
+    let v4 = Segment::parse(&v4.expect("a SYN").payload[20..]).expect("a segment");
+    assert_eq!(v4.options.mss, Some(1500 - 40));
+}
+
+#[test]
+fn a_device_that_is_removed_takes_everything_with_it() {
+    let mut link = host();
+    link.advertise(lifetime(1800), &[NdpOption::Prefix(prefix(1, 9000, 9000))]);
+    link.pass(s(3));
+    link.stack.remove_device(link.device);
+    assert_eq!(link.stack.ipv6_addresses(link.device).count(), 0);
+    assert_eq!(link.try_connect(FAR), Err(ConnectError::NoRoute));
+    assert_eq!(link.told(), 0, "there is nothing to look at");
+    assert_eq!(link.stack.poll_timeout(), None);
+    let caps = DeviceCaps::ethernet(1500, OWN);
+    let again = link.stack.add_device_with(caps, Ipv6Config::default());
+    assert_eq!(again, link.device);
+    link.pass(s(3));
+    assert_eq!(link.stack.ipv6_addresses(again).count(), 1);
+    assert!(link.told() > 0);
 }
 
 /// covers: ATT-66
