@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 
 use synfin_core::{
-    ConnectOptions, Counters, Cursor, DestinationMetrics, DeviceId, Filter, Instant, ListenAddr,
-    ListenOptions, Page, Route, Totals, TraceRecord,
+    ConnectOptions, Counters, Cursor, DestinationMetrics, DeviceId, Filter, Instant, Ipv6Address,
+    Ipv6Config, Ipv6Router, ListenAddr, ListenOptions, Page, Route, Totals, TraceRecord,
 };
 
 pub use self::builder::NetBuilder;
@@ -249,9 +249,15 @@ impl Net {
     /// Attaches a link at run time. Without a driver ([`NetBuilder::build_with_driver`] of
     /// another kind of network) nothing moves on it.
     pub fn attach(&self, link: impl Link) -> DeviceId {
+        self.attach_with(link, Ipv6Config::default())
+    }
+
+    /// Attaches a link at run time and says how IPv6 is configured on it, if it carries Ethernet
+    /// frames.
+    pub fn attach_with(&self, link: impl Link, ipv6: Ipv6Config) -> DeviceId {
         self.host.with(|shard, later| {
             later.drive = true;
-            let id = shard.stack.add_device(link.caps());
+            let id = shard.stack.add_device_with(link.caps(), ipv6);
             shard.attached.push((id, Box::new(link)));
             id
         })
@@ -272,6 +278,19 @@ impl Net {
             later.drive = true;
             shard.stack.add_address(device, addr, prefix_len);
         });
+    }
+
+    /// The IPv6 addresses of a link of Ethernet frames with their states: those that are probed
+    /// are not ours yet, duplicates never.
+    pub fn ipv6_addresses(&self, device: DeviceId) -> Vec<Ipv6Address> {
+        self.host
+            .with(|shard, _| shard.stack.ipv6_addresses(device).collect())
+    }
+
+    /// The IPv6 routers that advertise themselves on a link of Ethernet frames.
+    pub fn ipv6_routers(&self, device: DeviceId) -> Vec<Ipv6Router> {
+        self.host
+            .with(|shard, _| shard.stack.ipv6_routers(device).collect())
     }
 
     /// Takes an address away. Connections on it end.

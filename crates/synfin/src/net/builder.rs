@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use synfin_core::{DeviceId, Memory, Profile, Route, Stack, StackConfig};
+use synfin_core::{DeviceId, Ipv6Config, Memory, Profile, Route, Stack, StackConfig};
 
 use super::Net;
 use crate::clock::Clock;
@@ -14,8 +14,8 @@ use crate::link::Link;
 
 /// Makes a [`Net`].
 ///
-/// [`address`](Self::address) and [`gateway`](Self::gateway) belong to the link that was named
-/// last before them. Mistakes are told by [`build`](Self::build).
+/// [`address`](Self::address), [`gateway`](Self::gateway) and [`ipv6`](Self::ipv6) belong to the
+/// link that was named last before them. Mistakes are told by [`build`](Self::build).
 #[derive(Default)]
 #[must_use = "nothing exists until it is built"]
 pub struct NetBuilder {
@@ -32,6 +32,7 @@ struct LinkPlan {
     link: Box<dyn Link>,
     addresses: Vec<(IpAddr, u8)>,
     gateways: Vec<IpAddr>,
+    ipv6: Ipv6Config,
 }
 
 impl NetBuilder {
@@ -76,6 +77,7 @@ impl NetBuilder {
             link: Box::new(link),
             addresses: Vec::new(),
             gateways: Vec::new(),
+            ipv6: Ipv6Config::default(),
         });
         self
     }
@@ -112,6 +114,16 @@ impl NetBuilder {
             (Some(plan), Ok(gateway)) => plan.gateways.push(gateway),
             (None, _) => self.mistake(format!("the gateway {gateway} needs a link before it")),
             (_, Err(_)) => self.mistake(format!("{gateway:?} is not an address")),
+        }
+        self
+    }
+
+    /// How IPv6 is configured on the link, if it carries Ethernet frames; else as a host that asks
+    /// routers and makes sure that nobody else has its addresses, which takes a second or two.
+    pub fn ipv6(mut self, ipv6: Ipv6Config) -> Self {
+        match self.links.last_mut() {
+            Some(plan) => plan.ipv6 = ipv6,
+            None => self.mistake("a configuration of IPv6 needs a link before it".to_owned()),
         }
         self
     }
@@ -164,7 +176,7 @@ impl NetBuilder {
         let host = Arc::new(Host::new(stack, clock));
         host.with(|shard, _| {
             for plan in self.links {
-                let id = shard.stack.add_device(plan.link.caps());
+                let id = shard.stack.add_device_with(plan.link.caps(), plan.ipv6);
                 for (addr, prefix_len) in plan.addresses {
                     shard.stack.add_address(id, addr, prefix_len);
                 }

@@ -31,7 +31,10 @@ impl Autoconf {
         }
         let entry = Address::new(addr, prefix_len, AddressOrigin::Manual);
         self.addresses.list.push(entry);
-        if self.config.dad_probes == 0 {
+        if self.config.dad_probes > 0 {
+            // At once, so that a listener may wait for it.
+            self.tell(Ipv6Event::Tentative { addr });
+        } else {
             self.listener.join(solicited_node(addr));
             self.tell(Ipv6Event::Assigned { addr, prefix_len });
             if let Some(entry) = self.addresses.get_mut(addr) {
@@ -90,7 +93,9 @@ impl Autoconf {
         match entry.probing {
             Probing::ToBegin => {
                 let delayed = entry.delayed || !self.has_probed;
-                self.tell(Ipv6Event::Tentative { addr });
+                if entry.origin != AddressOrigin::Manual {
+                    self.tell(Ipv6Event::Tentative { addr });
+                }
                 let wait = delayed && probes > 0;
                 let until = if wait {
                     now + self.chance.up_to(DELAY_MAX)
