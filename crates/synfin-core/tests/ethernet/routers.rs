@@ -242,11 +242,15 @@ fn the_mtu_that_a_router_tells_is_for_ipv6_and_for_connections_that_are_there() 
         sent.iter().map(|frame| frame.payload.len()).max()
     };
     assert_eq!(longest(&mut link), Some(1500));
-    link.advertise(lifetime(1800), &[NdpOption::Mtu(1300)]);
-    assert_eq!(longest(&mut link), Some(1300));
-
     link.connect(PEER_V4.into());
     link.drain();
+    link.advertise(lifetime(1800), &[NdpOption::Mtu(1300)]);
+    assert_eq!(longest(&mut link), Some(1300));
+    assert_eq!(
+        link.stack.counters().path_mtu_lowered,
+        1,
+        "not that of IPv4"
+    );
     let sent = link.on(&arp_reply(PEER, PEER_V4));
     let v4 = sent
         .iter()
