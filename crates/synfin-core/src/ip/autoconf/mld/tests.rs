@@ -153,8 +153,12 @@ fn routers_say_how_often_a_change_is_told() {
 fn with_an_old_router_the_old_version_is_spoken_for_a_while() {
     let mut bench = Bench::new(&[1, 2]);
     bench.run_until(5000);
+    // What was to be said in the new version is not said any more.
+    bench.listener.join(group(3));
+    bench.ask(10_000, query(false, NOBODY, 10_000));
     bench.ask(10_000, query(true, NOBODY, 1000));
-    let sent = bench.run_until(15_000);
+    bench.listener.leave(group(3));
+    let sent = bench.run_until(20_000);
     let mut said: Vec<Report> = sent.into_iter().map(|(_, report)| report).collect();
     said.sort_by_key(|report| matches!(report, Report::Listens(g) if *g == group(2)));
     assert_eq!(said, [Report::Listens(group(1)), Report::Listens(group(2))]);
