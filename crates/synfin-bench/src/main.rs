@@ -5,9 +5,18 @@
 //! progress when it is a terminal, go to stderr. `docs/benchmarks.md` has the definitions. Exit
 //! codes: 0 fine, 1 something failed, 2 the command line is wrong.
 
+mod bulk;
+mod calibration;
+mod churn;
 mod loss;
 mod matrix;
+mod measure;
+mod memory;
+mod pair;
 mod parallel;
+mod pattern;
+mod plot;
+mod population;
 mod report;
 mod traffic;
 
@@ -26,6 +35,12 @@ struct Cli {
 /// What to measure.
 #[derive(Debug, Subcommand)]
 enum Work {
+    /// Text in one direction between two stacks in one thread
+    Bulk(bulk::BulkArgs),
+    /// Whole lifetimes of connections per second
+    Churn(churn::ChurnArgs),
+    /// How long each call of the engine takes during a churn
+    Latency(churn::LatencyArgs),
     /// Goodput of one connection over a lossy link of 100 Mbit/s and 40 ms, in virtual time
     Loss(loss::LossArgs),
     /// The same between network namespaces of a kernel, in real time; needs root
@@ -33,14 +48,25 @@ enum Work {
     LossReal(loss::RealArgs),
     /// What the engine must reach under named conditions, in virtual time
     Matrix(matrix::MatrixArgs),
+    /// One run of a case, for the works that give each run a process of its own
+    #[command(hide = true)]
+    Measure {
+        /// The case, as the parent process writes it
+        case: String,
+    },
 }
 
 fn main() -> ExitCode {
+    let out = &mut report::stdout();
     let result = match Cli::parse().work {
-        Work::Loss(args) => loss::run(&args, &mut report::stdout()),
+        Work::Bulk(args) => bulk::run(&args, out),
+        Work::Churn(args) => churn::run(&args, out),
+        Work::Latency(args) => churn::run_latency(&args, out),
+        Work::Measure { case } => measure::child(&case, out),
+        Work::Loss(args) => loss::run(&args, out),
         #[cfg(target_os = "linux")]
-        Work::LossReal(args) => loss::run_real(&args, &mut report::stdout()),
-        Work::Matrix(args) => matrix::run(&args, &mut report::stdout()),
+        Work::LossReal(args) => loss::run_real(&args, out),
+        Work::Matrix(args) => matrix::run(&args, out),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
