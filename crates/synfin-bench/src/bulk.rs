@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::measure::{self, Common, Measured, Plan, Stack, map};
 use crate::pattern::BLOCK;
 use crate::report::rounded;
+use crate::stopwatch::Elapsed;
 
 const NOTES: &str = "\
 One JSON object per stack on stdout. Checksums are computed and verified; both ends run in one
@@ -29,7 +30,11 @@ pub(crate) struct BulkArgs {
     #[command(flatten)]
     common: Common,
     /// Octets of the largest packet
-    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(576..=65_535))]
+    #[arg(
+        long,
+        default_value_t = 1500,
+        value_parser = clap::value_parser!(u32).range(576..=65_535)
+    )]
     mtu: u32,
     /// Units of 64 KiB with a segment size, as a device with offload carries them
     #[arg(long)]
@@ -134,7 +139,7 @@ struct Done {
     octets: u64,
     /// Of them, where the stream was not what was written.
     wrong: u64,
-    nanos: u64,
+    elapsed: Elapsed,
     packets: u64,
     retransmissions: Option<u64>,
     drops: Option<u64>,
@@ -153,7 +158,7 @@ impl Case {
                 "{octets} of {expected} octets arrived, {wrong} reads were wrong"
             ));
         }
-        let gbit = done.octets as f64 * 8.0 / done.nanos as f64;
+        let gbit = done.elapsed.rate(done.octets) * 8.0 / 1e9;
         let mut measured = Measured::new(
             rounded(gbit, 3),
             [
@@ -162,6 +167,7 @@ impl Case {
                 ("quantum", BLOCK.into()),
                 ("copies", copies.into()),
                 ("packets", done.packets.into()),
+                ("cpu_share", done.elapsed.cpu_share()),
                 ("checksums", "computed and verified".into()),
                 ("ends", "both in one thread".into()),
             ],

@@ -5,9 +5,12 @@
 //! progress when it is a terminal, go to stderr. `docs/benchmarks.md` has the definitions. Exit
 //! codes: 0 fine, 1 something failed, 2 the command line is wrong.
 
+mod active;
 mod bulk;
 mod calibration;
 mod churn;
+mod exchange;
+mod idle;
 mod loss;
 mod matrix;
 mod measure;
@@ -18,6 +21,9 @@ mod pattern;
 mod plot;
 mod population;
 mod report;
+mod stopwatch;
+mod synflood;
+mod timewait;
 mod traffic;
 
 use std::process::ExitCode;
@@ -39,6 +45,14 @@ enum Work {
     Bulk(bulk::BulkArgs),
     /// Whole lifetimes of connections per second
     Churn(churn::ChurnArgs),
+    /// Octets of memory of an established connection that carries nothing
+    Idle(idle::IdleArgs),
+    /// Octets of memory of a connection in TIME-WAIT
+    Timewait(timewait::TimeWaitArgs),
+    /// Ping-pongs on some of many established connections
+    Active(active::ActiveArgs),
+    /// SYNs of nobody at a listener, and a client that means it
+    Synflood(synflood::SynfloodArgs),
     /// How long each call of the engine takes during a churn
     Latency(churn::LatencyArgs),
     /// Goodput of one connection over a lossy link of 100 Mbit/s and 40 ms, in virtual time
@@ -61,6 +75,10 @@ fn main() -> ExitCode {
     let result = match Cli::parse().work {
         Work::Bulk(args) => bulk::run(&args, out),
         Work::Churn(args) => churn::run(&args, out),
+        Work::Idle(args) => idle::run(&args, out),
+        Work::Timewait(args) => timewait::run(&args, out),
+        Work::Active(args) => active::run(&args, out),
+        Work::Synflood(args) => synflood::run(&args, out),
         Work::Latency(args) => churn::run_latency(&args, out),
         Work::Measure { case } => measure::child(&case, out),
         Work::Loss(args) => loss::run(&args, out),

@@ -13,27 +13,31 @@ use synfin_core::Instant;
 
 /// Packets handed over at a time.
 pub(crate) const BATCH: usize = 64;
+/// Virtual time of a turn where nothing else says: no more than a round trip, for nothing is lost.
+pub(crate) const TURN: Duration = Duration::from_micros(10);
 /// Virtual time begins here.
 pub(crate) const START: Instant = Instant::from_nanos(1_000_000_000);
 
 /// What both stacks see as time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
-    /// As fast as the wall's, from its start on.
-    Wall(std::time::Instant),
+    /// As fast as the wall's, from this instant on, which was `START` plus so much.
+    Wall(std::time::Instant, Duration),
     /// So much a turn.
     Steps(Duration),
 }
 
 impl Clock {
-    pub(crate) fn wall() -> Self {
-        Self::Wall(std::time::Instant::now())
+    /// As fast as the wall's, on from `now`.
+    fn wall_from(now: Instant) -> Self {
+        let passed = now.saturating_duration_since(START);
+        Self::Wall(std::time::Instant::now(), passed)
     }
 
     /// The instant after `now`.
     fn after(self, now: Instant) -> Instant {
         match self {
-            Self::Wall(start) => now.max(START + start.elapsed()),
+            Self::Wall(start, passed) => now.max(START + passed + start.elapsed()),
             Self::Steps(step) => now + step,
         }
     }

@@ -1,18 +1,14 @@
 //! synfin's flows.
 
-use std::time::{Duration, Instant};
-
 use synfin_core::{ConnId, Event, ListenerId, RecvOutcome};
 
 use super::{Case, Done};
 use crate::pair::engine::{App, Host, Pair, Remote, Setup};
-use crate::pair::{Clock, Unobserved};
+use crate::pair::{Clock, TURN, Unobserved};
 use crate::pattern::{BLOCK, Stream};
+use crate::stopwatch::Stopwatch;
 
 const PORT: u16 = 5001;
-/// Virtual time of a turn. Nothing is lost, so it is no more than the round trip that the stacks
-/// see.
-pub(super) const TURN: Duration = Duration::from_micros(10);
 
 pub(super) fn run(case: &Case) -> Result<Done, String> {
     let mut pair = Pair::<Unobserved>::new(Setup {
@@ -22,21 +18,21 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
     });
     let listener = pair.listen(PORT, case.flows);
     let mut flows = Flows::new(case, listener, pair.remote(PORT));
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     while flows.ended < case.flows {
         if pair.turn(&mut flows) == 0 {
             pair.jump();
         }
         if let Some(reason) = flows.failed {
-            return Err(reason.to_string());
+            return Err(reason);
         }
     }
-    let nanos = start.elapsed().as_nanos() as u64;
+    let elapsed = watch.elapsed();
     let (drops, retransmissions) = pair.blemishes();
     Ok(Done {
         octets: flows.octets,
         wrong: flows.wrong,
-        nanos,
+        elapsed,
         packets: pair.packets(),
         retransmissions: Some(retransmissions),
         drops: Some(drops),
@@ -59,7 +55,7 @@ struct Flows {
     octets: u64,
     wrong: u64,
     ended: u32,
-    failed: Option<synfin_core::CloseReason>,
+    failed: Option<String>,
 }
 
 impl Flows {
@@ -119,7 +115,7 @@ impl Flows {
 impl App<Unobserved> for Flows {
     fn begin(&mut self, client: &mut Host<Unobserved>) {
         while self.to_open > 0 {
-            client.connect(&mut self.remote);
+            self.failed = client.connect(&mut self.remote).err();
             self.to_open -= 1;
         }
     }
@@ -127,7 +123,7 @@ impl App<Unobserved> for Flows {
     fn client(&mut self, client: &mut Host<Unobserved>, event: Event) {
         match event {
             Event::Connected(id) | Event::Writable(id) => self.write(client, id),
-            Event::Closed { reason, .. } => self.failed = Some(reason),
+            Event::Closed { reason, .. } => self.failed = Some(reason.to_string()),
             _ => {}
         }
     }
@@ -136,7 +132,7 @@ impl App<Unobserved> for Flows {
         match event {
             Event::Acceptable(_) => while server.accept(self.listener).is_some() {},
             Event::Readable(id) => self.read(server, id),
-            Event::Closed { reason, .. } => self.failed = Some(reason),
+            Event::Closed { reason, .. } => self.failed = Some(reason.to_string()),
             _ => {}
         }
     }

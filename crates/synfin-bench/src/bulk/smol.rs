@@ -1,14 +1,12 @@
 //! smoltcp's flows.
 
-use std::time::Instant;
-
 use smoltcp::iface::SocketHandle;
 
-use super::engine::TURN;
 use super::{Case, Done};
 use crate::pair::smol::Pair;
-use crate::pair::{BATCH, Clock, Family};
+use crate::pair::{BATCH, Clock, Family, TURN};
 use crate::pattern::{BLOCK, Stream};
+use crate::stopwatch::Stopwatch;
 
 const PORT: u16 = 5001;
 const LOCAL_PORT: u16 = 20_000;
@@ -31,7 +29,7 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
     let stream = Stream::new();
     let mut block = vec![0; BLOCK];
     let mut done = Done::default();
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     while !flows.iter().all(|flow| flow.ended) {
         if pair.turn() == 0 {
             pair.jump();
@@ -41,7 +39,7 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
             done.wrong += read(&mut pair, flow, &stream, &mut block, case);
         }
     }
-    done.nanos = start.elapsed().as_nanos() as u64;
+    done.elapsed = watch.elapsed();
     done.octets = flows.iter().map(|flow| flow.read).sum();
     done.packets = pair.packets;
     Ok(done)

@@ -1,51 +1,45 @@
 //! synfin's lifetimes.
 
-use std::time::Instant;
+use std::time::Duration;
 
-use synfin_core::{CloseReason, ConnId, Event, ListenerId, RecvOutcome, State};
+use synfin_core::{ConnId, Event, ListenerId, RecvOutcome, State};
 
 use super::{Case, Done};
 use crate::pair::engine::{App, Host, Pair, Remote, Setup};
-use crate::pair::{Clock, Probe, START};
+use crate::pair::{Clock, Probe, TURN};
 use crate::pattern::{MESSAGE, answer, question};
 use crate::population;
+use crate::stopwatch::Stopwatch;
 
 const PORT: u16 = 5001;
 
 /// Runs it; tells what it did, and gives the pair back with its probes.
 pub(crate) fn run<P: Probe + Default>(case: &Case) -> Result<(Done, Pair<P>), String> {
-    let clock = case.step_us.map_or_else(Clock::wall, |us| {
-        Clock::Steps(std::time::Duration::from_micros(us))
-    });
+    let step = case.step_us.map_or(TURN, Duration::from_micros);
     let mut pair = Pair::<P>::new(Setup {
         addresses: case.addresses,
         time_wait: Some(case.time_wait_max),
-        ..Setup::new(clock)
+        ..Setup::new(Clock::Steps(step))
     });
     let _standing = population::engine::open(&mut pair, case.standing, 0)?;
-    let listener = pair.listen(PORT, 2 * case.in_flight);
-    let mut churn = Churn {
-        in_flight: u64::from(case.in_flight),
-        opened: 0,
-        wrong: 0,
-        listener,
-        remote: pair.remote(PORT),
-        failed: None,
-    };
+    if case.step_us.is_none() {
+        pair.run_by_wall();
+    }
+    let mut churn = Churn::new(&mut pair, case.in_flight, u64::MAX);
     let packets = pair.packets();
-    let warm = pair.now.max(START) + case.warm_up();
+    let warm = pair.now + case.warm_up();
     while pair.now < warm {
         churn.turn(&mut pair)?;
     }
     let warmed_up = pair.client.stack.counters().time_wait;
     pair.client.probe.begin();
     pair.server.probe.begin();
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let end = pair.now + case.measured();
     while pair.now < end {
         churn.turn(&mut pair)?;
     }
-    let nanos = start.elapsed().as_nanos() as u64;
+    let elapsed = watch.elapsed();
     let (drops, retransmissions) = pair.blemishes();
     let counters = pair.client.stack.counters();
     let totals = pair.client.stack.totals();
@@ -53,7 +47,7 @@ pub(crate) fn run<P: Probe + Default>(case: &Case) -> Result<(Done, Pair<P>), St
         lifetimes: counters.time_wait - warmed_up,
         lifetimes_all: counters.time_wait,
         wrong: churn.wrong,
-        nanos,
+        elapsed,
         packets_all: pair.packets() - packets,
         time_wait: totals[State::TimeWait].into(),
         evicted: counters.time_wait_overflow,
@@ -67,20 +61,42 @@ pub(crate) fn run<P: Probe + Default>(case: &Case) -> Result<(Done, Pair<P>), St
 /// The applications of both ends.
 pub(crate) struct Churn {
     in_flight: u64,
+    /// Connections to open in all.
+    limit: u64,
     opened: u64,
     wrong: u64,
     listener: ListenerId,
     remote: Remote,
-    failed: Option<CloseReason>,
+    failed: Option<String>,
 }
 
 impl Churn {
-    fn turn<P: Probe>(&mut self, pair: &mut Pair<P>) -> Result<(), String> {
-        pair.turn(self);
-        match self.failed {
-            Some(reason) => Err(format!("a connection failed: {reason}")),
-            None => Ok(()),
+    /// Opens `limit` connections, so many at a time.
+    pub(crate) fn new<P: Probe>(pair: &mut Pair<P>, in_flight: u32, limit: u64) -> Self {
+        Self {
+            in_flight: u64::from(in_flight),
+            limit,
+            opened: 0,
+            wrong: 0,
+            listener: pair.listen(PORT, 2 * in_flight),
+            remote: pair.remote(PORT),
+            failed: None,
         }
+    }
+
+    pub(crate) fn turn<P: Probe>(&mut self, pair: &mut Pair<P>) -> Result<usize, String> {
+        let carried = pair.turn(self);
+        match self.failed.take() {
+            Some(reason) => Err(reason),
+            None if self.wrong > 0 => Err("an answer was wrong".to_owned()),
+            None => Ok(carried),
+        }
+    }
+
+    /// Carries what is still on its way.
+    pub(crate) fn settle<P: Probe>(&mut self, pair: &mut Pair<P>) -> Result<(), String> {
+        while self.turn(pair)? > 0 {}
+        Ok(())
     }
 
     /// The question of a connection is made of its name, which is never used again.
@@ -104,8 +120,11 @@ impl Churn {
 impl<P: Probe> App<P> for Churn {
     fn begin(&mut self, client: &mut Host<P>) {
         let over = client.stack.counters().time_wait;
-        while self.opened - over < self.in_flight {
-            client.connect(&mut self.remote);
+        while self.opened < self.limit && self.opened - over < self.in_flight {
+            if let Err(reason) = client.connect(&mut self.remote) {
+                self.failed = Some(reason);
+                return;
+            }
             self.opened += 1;
         }
     }
@@ -116,7 +135,7 @@ impl<P: Probe> App<P> for Churn {
                 client.send(id, &question(id.as_u64()));
             }
             Event::Readable(id) => self.read_answer(client, id),
-            Event::Closed { reason, .. } => self.failed = Some(reason),
+            Event::Closed { reason, .. } => self.failed = Some(reason.to_string()),
             _ => {}
         }
     }
@@ -126,7 +145,7 @@ impl<P: Probe> App<P> for Churn {
             Event::Acceptable(_) => while server.accept(self.listener).is_some() {},
             Event::Readable(id) => Self::answer(server, id),
             Event::PeerFinished(id) => server.close(id),
-            Event::Closed { reason, .. } => self.failed = Some(reason),
+            Event::Closed { reason, .. } => self.failed = Some(reason.to_string()),
             _ => {}
         }
     }

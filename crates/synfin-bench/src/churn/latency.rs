@@ -18,7 +18,11 @@ pub(crate) struct LatencyArgs {
     #[command(flatten)]
     common: Common,
     /// Connections between SYN and TIME-WAIT at a time
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(
+        long,
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     in_flight: u32,
     #[command(flatten)]
     load: Load,

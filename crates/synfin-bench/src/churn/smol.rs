@@ -3,28 +3,28 @@
 //! Its TIME-WAIT takes a whole socket that every packet is shown to, for 10 s: nobody could hold a
 //! minute of them. The client gives a socket in TIME-WAIT up at once and uses it again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 
 use super::{Case, Done};
 use crate::pair::smol::Pair;
-use crate::pair::{Clock, Family};
+use crate::pair::{Clock, Family, TURN};
 use crate::pattern::{MESSAGE, answer, question};
 use crate::population::smol::{BUFFER, open};
+use crate::stopwatch::Stopwatch;
 
 const PORT: u16 = 5001;
 const FIRST_LOCAL_PORT: u16 = 1024;
-/// Every socket may have a packet to hand over in a turn.
-const BATCH: usize = 1 << 16;
 
 pub(super) fn run(case: &Case) -> Result<Done, String> {
-    let clock = case
-        .step_us
-        .map_or_else(Clock::wall, |us| Clock::Steps(Duration::from_micros(us)));
-    let mut pair = Pair::new(1500, Family::V4, BATCH, clock);
+    let step = case.step_us.map_or(TURN, Duration::from_micros);
+    let mut pair = Pair::new(1500, Family::V4, usize::MAX, Clock::Steps(step));
     let standing = open(&mut pair, Family::V4, case.standing as usize, 0)?;
+    if case.step_us.is_none() {
+        pair.run_by_wall();
+    }
     let mut churn = Churn::new(&mut pair, case.in_flight as usize);
     let packets = pair.packets;
     let warm = pair.now + case.warm_up();
@@ -32,12 +32,12 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
         churn.turn(&mut pair);
     }
     let warmed_up = churn.lifetimes;
-    let start = Instant::now();
+    let watch = Stopwatch::start();
     let end = pair.now + case.measured();
     while pair.now < end {
         churn.turn(&mut pair);
     }
-    let nanos = start.elapsed().as_nanos() as u64;
+    let elapsed = watch.elapsed();
     let established = standing
         .iter()
         .filter(|(client, _)| pair.client.socket(*client).state() == State::Established);
@@ -45,7 +45,7 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
         lifetimes: churn.lifetimes - warmed_up,
         lifetimes_all: churn.lifetimes,
         wrong: churn.wrong,
-        nanos,
+        elapsed,
         packets_all: pair.packets - packets,
         established: established.count() as u64,
         ..Done::default()

@@ -145,6 +145,11 @@ impl<P: Probe> Pair<P> {
         carried
     }
 
+    /// From now on time passes as the wall's does.
+    pub(crate) fn run_by_wall(&mut self) {
+        self.clock = Clock::wall_from(self.now);
+    }
+
     /// Goes on to the next instant at which something is due, if that is later than now.
     pub(crate) fn jump(&mut self) {
         let hosts = [&self.client, &self.server];
@@ -247,8 +252,8 @@ impl<P: Probe> Host<P> {
         Some(read(&packet))
     }
 
-    pub(crate) fn set_now(&mut self, now: Instant) {
-        self.now = now;
+    pub(crate) fn device(&self) -> DeviceId {
+        self.device
     }
 
     pub(crate) fn handle_timeout(&mut self) {
@@ -259,7 +264,7 @@ impl<P: Probe> Host<P> {
         self.probe.call(|| self.stack.poll_event())
     }
 
-    pub(crate) fn connect(&mut self, remote: &mut Remote) -> ConnId {
+    pub(crate) fn connect(&mut self, remote: &mut Remote) -> Result<ConnId, String> {
         let options = ConnectOptions {
             local_addr: Some(remote.local()),
             ..ConnectOptions::default()
@@ -267,7 +272,7 @@ impl<P: Probe> Host<P> {
         let opened = self
             .probe
             .call(|| self.stack.connect(self.now, remote.at, options));
-        opened.expect("there is a route and a free port")
+        opened.map_err(|error| format!("connecting from {} addresses: {error}", remote.addresses))
     }
 
     pub(crate) fn accept(&mut self, listener: ListenerId) -> Option<ConnId> {

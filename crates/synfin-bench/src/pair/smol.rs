@@ -46,6 +46,11 @@ impl Pair {
         carried
     }
 
+    /// From now on time passes as the wall's does.
+    pub(crate) fn run_by_wall(&mut self) {
+        self.clock = Clock::wall_from(self.now);
+    }
+
     /// Goes on to the next instant at which something is due, if that is later than now.
     pub(crate) fn jump(&mut self) {
         let hosts = [&mut self.client, &mut self.server];

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use synfin_core::{CloseReason, ConnId, Event, ListenerId, RecvOutcome};
+use synfin_core::{ConnId, Event, ListenerId, RecvOutcome};
 
 use super::WINDOW;
 use crate::memory;
@@ -63,14 +63,16 @@ struct Opening {
     /// Octets that came back so far, of those that are not ready.
     open: HashMap<ConnId, usize>,
     ready: Vec<ConnId>,
-    failed: Option<CloseReason>,
+    failed: Option<String>,
 }
 
 impl<P: Probe> App<P> for Opening {
     fn begin(&mut self, client: &mut Host<P>) {
         while self.left > 0 && self.open.len() < WINDOW {
-            let id = client.connect(&mut self.remote);
-            self.open.insert(id, 0);
+            match client.connect(&mut self.remote) {
+                Ok(id) => self.open.insert(id, 0),
+                Err(reason) => return self.failed = Some(reason.to_string()),
+            };
             self.left -= 1;
         }
     }
@@ -94,7 +96,7 @@ impl<P: Probe> App<P> for Opening {
                     self.ready.push(id);
                 }
             }
-            Event::Closed { reason, .. } => self.failed = Some(reason),
+            Event::Closed { reason, .. } => self.failed = Some(reason.to_string()),
             _ => {}
         }
     }
@@ -108,7 +110,7 @@ impl<P: Probe> App<P> for Opening {
                     assert_eq!(queued, len, "an empty buffer takes the whole");
                 }
             }
-            Event::Closed { reason, .. } => self.failed = Some(reason),
+            Event::Closed { reason, .. } => self.failed = Some(reason.to_string()),
             _ => {}
         }
     }

@@ -28,14 +28,24 @@ pub(crate) fn open(
 ) -> Result<Vec<Ends>, String> {
     let mut ready: Vec<Ends> = Vec::with_capacity(n);
     while ready.len() < n {
-        let from = ready.len();
-        // No window spans two ports.
-        let to = (from + WINDOW).min(n).min((from / PER_PORT + 1) * PER_PORT);
-        let mut fresh = connect(pair, family, from..to)?;
+        let mut fresh = open_some(pair, family, ready.len(), n as u32)?;
         exchange(pair, &fresh, octets)?;
         ready.append(&mut fresh);
     }
     Ok(ready)
+}
+
+/// Opens the next few of `n` connections, of which there are `from`.
+pub(crate) fn open_some(
+    pair: &mut Pair,
+    family: Family,
+    from: usize,
+    n: u32,
+) -> Result<Vec<Ends>, String> {
+    // No window spans two ports.
+    let port_ends = (from / PER_PORT + 1) * PER_PORT;
+    let to = (from + WINDOW).min(n as usize).min(port_ends);
+    connect(pair, family, from..to)
 }
 
 fn connect(
@@ -73,7 +83,8 @@ fn connect(
     Ok(ends.collect())
 }
 
-fn exchange(pair: &mut Pair, ends: &[Ends], octets: usize) -> Result<(), String> {
+/// Each carries `octets` each way.
+pub(crate) fn exchange(pair: &mut Pair, ends: &[Ends], octets: usize) -> Result<(), String> {
     let text = vec![0xa5; octets];
     let mut block = vec![0; BUFFER];
     let mut progress = vec![(0, 0); ends.len()];
