@@ -91,12 +91,16 @@ fn idle_loop_max(time: Duration) -> Duration {
     most
 }
 
+/// Nanoseconds that a call takes at most: a minute.
+const LONGEST: u64 = 60_000_000_000;
+
 /// Wall times of calls, in nanoseconds.
 pub(super) struct Latencies(Histogram<u64>);
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self(Histogram::new(3).expect("three digits are within its range"))
+        let histogram = Histogram::new_with_bounds(1, LONGEST, 3);
+        Self(histogram.expect("three digits are within its range"))
     }
 }
 
@@ -108,7 +112,31 @@ impl Probe for Latencies {
     fn call<R>(&mut self, call: impl FnOnce() -> R) -> R {
         let start = Instant::now();
         let result = call();
-        self.0.saturating_record(start.elapsed().as_nanos() as u64);
+        self.record(start.elapsed());
         result
+    }
+}
+
+impl Latencies {
+    fn record(&mut self, took: Duration) {
+        self.0.saturating_record(took.as_nanos() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_call_is_not_shortened() {
+        let mut latencies = Latencies::default();
+        latencies.record(Duration::from_secs(1));
+        latencies.begin();
+        assert_eq!(latencies.0.len(), 0, "what came before does not count");
+        assert_eq!(latencies.call(|| 7), 7);
+        latencies.record(Duration::from_millis(30));
+        let most = Duration::from_nanos(latencies.0.max());
+        assert!(most.abs_diff(Duration::from_millis(30)) < Duration::from_micros(100));
+        assert_eq!(latencies.0.len(), 2);
     }
 }
