@@ -130,11 +130,7 @@ pub(crate) struct Plan {
 /// The process's own mode: runs one case and prints what it measured.
 pub(crate) fn child(case: &str, out: &mut dyn Write) -> io::Result<()> {
     let case: Case = serde_json::from_str(case)?;
-    let mut measured = case.run().map_err(io::Error::other)?;
-    let memcpy = Memcpy::measure();
-    for (key, value) in memcpy.entries() {
-        measured.extra.insert(key.to_owned(), value);
-    }
+    let measured = case.run().map_err(io::Error::other)?;
     serde_json::to_writer(&mut *out, &measured)?;
     writeln!(out)
 }
@@ -183,9 +179,12 @@ impl Plan {
 
     fn finish(self, measured: Measured) -> Row {
         let mut extra = measured.extra;
+        // What else the machine does is taken out before the figures of two are compared.
+        let alone = undisturbed(&extra, measured.value);
+        if extra.contains_key("cpu_share") && self.unit != "us" {
+            extra.insert("alone".to_owned(), rounded(alone, 2).into());
+        }
         if self.stack == Stack::Smoltcp {
-            // What else the machine does is taken out before the figures of two are compared.
-            let alone = undisturbed(&extra, measured.value);
             let scaled = alone * Memcpy::scale(&extra, self.unit);
             extra.insert("peer_scaled".to_owned(), rounded(scaled, 2).into());
             if let Some(reference) = self.reference {
@@ -233,7 +232,10 @@ fn spawn(case: &Case) -> io::Result<Measured> {
         let how = output.status;
         return Err(io::Error::other(format!("a run failed ({how}): {json}")));
     }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    let mut measured: Measured = serde_json::from_slice(&output.stdout)?;
+    // Here and not in the child, whose profile shows its work alone.
+    measured.extra.extend(map(Memcpy::measure().entries()));
+    Ok(measured)
 }
 
 #[cfg(test)]
@@ -267,8 +269,20 @@ mod tests {
         };
         // Half as fast at copying: twice the figure would be expected there.
         let row = plan("Gbit/s").finish(run(15.0));
+        assert_eq!(
+            row.extra.get("alone"),
+            None,
+            "nobody knows what disturbed it"
+        );
         assert_eq!(row.extra["peer_scaled"], 30.0);
         assert_eq!(row.extra["peer_counts"], true);
+        let mut disturbed = run(5.0);
+        disturbed.extra.extend(map([("cpu_share", 0.5.into())]));
+        let row = plan("Gbit/s").finish(disturbed);
+        assert_eq!(
+            (&row.extra["alone"], &row.extra["peer_scaled"]),
+            (&10.0.into(), &20.0.into())
+        );
         let row = plan("B").finish(run(15.0));
         assert_eq!(
             row.extra["peer_scaled"], 15.0,
@@ -285,7 +299,7 @@ mod tests {
         child(&json, &mut out).unwrap();
         let measured: Measured = serde_json::from_slice(&out).unwrap();
         assert!(measured.value > 0.0);
-        assert!(measured.extra["memcpy_hot_ns"].as_f64().unwrap() > 0.0);
+        assert_eq!(measured.extra["bytes"], 3_000_001);
         assert!(child("{}", &mut out).is_err());
     }
 }
