@@ -58,13 +58,35 @@ pub(crate) fn undisturbed(extra: &Map<String, Value>, rate: f64) -> f64 {
         .map_or(rate, |share| rate / share)
 }
 
-#[cfg(target_os = "linux")]
+/// Time that this thread has had a processor, where the system tells.
 fn cpu_time() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).ok()
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
 }
 
-#[cfg(not(target_os = "linux"))]
-fn cpu_time() -> Option<Duration> {
-    None
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_thread_has_a_share_and_a_rate_without_one_stays() {
+        let watch = Stopwatch::start();
+        let mut sum = 0u64;
+        while watch.wall.elapsed() < Duration::from_millis(20) {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let elapsed = watch.elapsed();
+        let share = elapsed.cpu_share().as_f64().unwrap();
+        assert!(share > 0.0 && share <= 1.0, "{share}");
+        let extra = Map::from_iter([("cpu_share".to_owned(), 0.5.into())]);
+        assert_eq!(undisturbed(&extra, 3.0), 6.0);
+        assert_eq!(undisturbed(&Map::new(), 3.0), 3.0);
+        let second = Elapsed {
+            nanos: 500_000_000,
+            cpu_nanos: None,
+        };
+        assert_eq!(second.rate(7), 14.0);
+        assert!(second.cpu_share().is_null());
+    }
 }
