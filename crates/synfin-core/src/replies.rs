@@ -34,10 +34,32 @@ pub(crate) struct SegmentReply {
     pub(crate) reason: SendReason,
 }
 
+impl Reply {
+    /// Octets that it holds while it waits.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Segment(_) => 0,
+            Self::Icmp(message) => message.bytes.len(),
+        }
+    }
+}
+
+/// Octets of ICMP messages that wait for a device: more than a full ring of errors has, and enough
+/// for a few of the longest echoes.
+const MOST_OCTETS: usize = 1 << 20;
+
+/// Replies that wait for a device.
+#[derive(Debug, Default)]
+struct Ring {
+    replies: VecDeque<Reply>,
+    /// What they hold.
+    octets: usize,
+}
+
 /// One bounded ring a device, and the limits per second of what strangers can make us send.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    rings: Vec<VecDeque<Reply>>,
+    rings: Vec<Ring>,
     capacity: usize,
     resets: TokenBucket,
     icmp: TokenBucket,
@@ -56,13 +78,13 @@ impl Replies {
 
     pub(crate) fn add_device(&mut self, device: DeviceId) {
         while self.rings.len() <= device.index() {
-            self.rings.push(VecDeque::new());
+            self.rings.push(Ring::default());
         }
     }
 
     pub(crate) fn remove_device(&mut self, device: DeviceId) {
         if let Some(ring) = self.rings.get_mut(device.index()) {
-            *ring = VecDeque::new();
+            *ring = Ring::default();
         }
     }
 
@@ -70,21 +92,34 @@ impl Replies {
         let Some(ring) = self.rings.get_mut(device.index()) else {
             return false;
         };
-        if ring.len() == self.capacity {
+        let octets = ring.octets + reply.cost();
+        if ring.replies.len() == self.capacity || octets > MOST_OCTETS {
             return false;
         }
-        ring.push_back(reply);
+        ring.octets = octets;
+        ring.replies.push_back(reply);
         true
     }
 
     pub(crate) fn pop(&mut self, device: DeviceId) -> Option<Reply> {
-        self.rings.get_mut(device.index())?.pop_front()
+        let ring = self.rings.get_mut(device.index())?;
+        let reply = ring.replies.pop_front()?;
+        ring.octets -= reply.cost();
+        Some(reply)
+    }
+
+    /// A reply that was taken and has not left altogether; it is the first again.
+    pub(crate) fn put_back(&mut self, device: DeviceId, reply: Reply) {
+        if let Some(ring) = self.rings.get_mut(device.index()) {
+            ring.octets += reply.cost();
+            ring.replies.push_front(reply);
+        }
     }
 
     pub(crate) fn is_empty(&self, device: DeviceId) -> bool {
         self.rings
             .get(device.index())
-            .is_none_or(VecDeque::is_empty)
+            .is_none_or(|ring| ring.replies.is_empty())
     }
 
     fn allow_reset(&mut self, now: Instant) -> bool {

@@ -19,6 +19,9 @@ pub(crate) struct IcmpMessage {
     pub(crate) dst: IpAddr,
     pub(crate) protocol: u8,
     pub(crate) bytes: Vec<u8>,
+    /// How much of it has left, under which identification; a message that is longer than the path
+    /// takes leaves in parts.
+    pub(crate) sent: Option<(usize, u32)>,
 }
 
 /// What a received message means.
@@ -62,6 +65,8 @@ pub(crate) enum Problem {
     PortUnreachable,
     ProtocolUnreachable,
     Prohibited,
+    /// The rest of a datagram did not come in time.
+    ReassemblyTimeout,
     /// A parameter problem.
     BadHeader {
         code: u8,
@@ -72,6 +77,9 @@ pub(crate) enum Problem {
 /// Octets of an IPv4 error, and of an IPv6 one, headers included.
 const ERROR_MAX_V4: usize = 576;
 const ERROR_MAX_V6: usize = 1280;
+
+/// The code of Time Exceeded for datagrams in fragments, of both families.
+const IN_REASSEMBLY: u8 = 1;
 
 /// Reads a message that came in a packet. covers: 792-2, 1122-13, 1122-14, 1122-21, 4443-1, -4
 pub(crate) fn handle(packet: &Packet, bytes: &[u8]) -> IcmpIn {
@@ -98,6 +106,7 @@ fn handle_v4(packet: &Packet, bytes: &[u8]) -> IcmpIn {
                 dst,
                 protocol: protocol::ICMP,
                 bytes,
+                sent: None,
             });
         }
         Icmpv4Message::DestinationUnreachable {
@@ -150,6 +159,7 @@ fn handle_v6(src: Ipv6Addr, dst: Ipv6Addr, bytes: &[u8]) -> IcmpIn {
                 dst,
                 protocol: protocol::ICMPV6,
                 bytes,
+                sent: None,
             });
         }
         Icmpv6Message::DestinationUnreachable { code, quote } => {
@@ -228,6 +238,10 @@ fn error_v4(problem: Problem, packet: &[u8], source: Ipv4Addr) -> Option<IcmpMes
         Problem::PortUnreachable => unreachable(code::PORT),
         Problem::ProtocolUnreachable => unreachable(code::PROTOCOL),
         Problem::Prohibited => unreachable(code::PROHIBITED),
+        Problem::ReassemblyTimeout => Icmpv4Message::TimeExceeded {
+            code: IN_REASSEMBLY,
+            quote,
+        },
         Problem::BadHeader { code, pointer } => Icmpv4Message::ParameterProblem {
             code,
             pointer: pointer as u8,
@@ -242,6 +256,7 @@ fn error_v4(problem: Problem, packet: &[u8], source: Ipv4Addr) -> Option<IcmpMes
         dst,
         protocol: protocol::ICMP,
         bytes,
+        sent: None,
     })
 }
 
@@ -257,7 +272,10 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
     let whole = &packet[..header.packet_len().min(packet.len())];
     let upper = extension::walk(whole, &header).ok();
     let about_error = upper.is_some_and(|upper| {
-        upper.protocol == protocol::ICMPV6 && whole.get(upper.offset).is_none_or(|k| *k < 128)
+        let kind = whole.get(upper.offset);
+        // What a later part of a message begins with says nothing.
+        let told = upper.fragment.is_none_or(|fragment| fragment.offset == 0);
+        upper.protocol == protocol::ICMPV6 && !(told && kind.is_some_and(|kind| *kind >= 128))
     });
     let option_to_many = matches!(problem, Problem::BadHeader { code: 2, .. });
     let to_many = header.dst.is_multicast() && !option_to_many;
@@ -273,6 +291,10 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
         Problem::NetUnreachable => unreachable(code::NO_ROUTE),
         Problem::PortUnreachable | Problem::ProtocolUnreachable => unreachable(code::PORT),
         Problem::Prohibited => unreachable(code::PROHIBITED),
+        Problem::ReassemblyTimeout => Icmpv6Message::TimeExceeded {
+            code: IN_REASSEMBLY,
+            quote,
+        },
         Problem::BadHeader { code, pointer } => Icmpv6Message::ParameterProblem {
             code,
             pointer,
@@ -287,6 +309,7 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
         dst,
         protocol: protocol::ICMPV6,
         bytes,
+        sent: None,
     })
 }
 
