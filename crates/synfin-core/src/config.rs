@@ -487,7 +487,8 @@ pub struct Limits {
     pub fragment_bytes: usize,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
-    /// RSTs without a connection, and ICMP errors, per second each.
+    /// RSTs without a connection, echo replies, and ICMP errors, per second each. Of the errors one
+    /// destination gets a quarter.
     pub replies_per_second: u32,
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct Secrets {
     fast_open: Key,
     fragments: Key,
     reassembly: Key,
+    errors: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,7 @@ impl Secrets {
             fast_open: derive(6),
             fragments: derive(7),
             reassembly: derive(8),
+            errors: derive(9),
         }
     }
 
@@ -84,6 +86,20 @@ impl Secrets {
         hasher.write(&[round]);
         hasher.write(&half.to_be_bytes());
         hasher.finish() as u16
+    }
+
+    /// Which limit of ICMP errors a destination falls under.
+    pub(crate) fn error_hash(&self, dst: IpAddr) -> u64 {
+        let mut hasher = self.errors.hasher();
+        write_ip(&mut hasher, dst);
+        hasher.finish()
+    }
+
+    /// What chance says of the nth ICMP error.
+    pub(crate) fn error_draw(&self, number: u64) -> u64 {
+        let mut hasher = self.errors.hasher();
+        hasher.write(&number.to_be_bytes());
+        hasher.finish()
     }
 
     /// The hash of the table of datagrams in fragments.

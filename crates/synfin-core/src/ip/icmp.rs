@@ -6,7 +6,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use synfin_wire::icmpv4::{self, Icmpv4Message};
 use synfin_wire::icmpv6::{self, Icmpv6Message};
-use synfin_wire::{FourTuple, Ipv4Header, Ipv6Header, SeqNum, extension, parse_quote, protocol};
+use synfin_wire::{
+    FourTuple, Ipv4Header, Ipv6Header, SeqNum, extension, ipv6, parse_quote, protocol,
+};
 
 use crate::counters::DropReason;
 use crate::event::SoftError;
@@ -269,14 +271,7 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
     use icmpv6::unreachable as code;
     let header = Ipv6Header::parse(packet).ok()?;
     let payload = header.payload(packet);
-    let whole = &packet[..header.packet_len().min(packet.len())];
-    let upper = extension::walk(whole, &header).ok();
-    let about_error = upper.is_some_and(|upper| {
-        let kind = whole.get(upper.offset);
-        // What a later part of a message begins with says nothing.
-        let told = upper.fragment.is_none_or(|fragment| fragment.offset == 0);
-        upper.protocol == protocol::ICMPV6 && !(told && kind.is_some_and(|kind| *kind >= 128))
-    });
+    let about_error = leads_to_error_v6(packet, header.next_header);
     let option_to_many = matches!(problem, Problem::BadHeader { code: 2, .. });
     let to_many = header.dst.is_multicast() && !option_to_many;
     let from_many = header.src.is_multicast() || header.src.is_unspecified();
@@ -311,6 +306,31 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
         bytes,
         sent: None,
     })
+}
+
+/// Whether the headers lead to an ICMPv6 error or a redirect, or may do so in a part that does not
+/// tell. They are stepped over, not judged: something is wrong with them. covers: 4443-2, ATT-73
+fn leads_to_error_v6(packet: &[u8], mut next_header: u8) -> bool {
+    const REDIRECT: u8 = 137;
+    let mut rest = packet.get(ipv6::HEADER_LEN..).unwrap_or_default();
+    loop {
+        let len = match (next_header, rest) {
+            (
+                protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS,
+                [_, n, ..],
+            ) => 8 + usize::from(*n) * 8,
+            (protocol::FRAGMENT, [next, _, high, low, ..]) => {
+                if *high > 0 || *low & 0xf8 > 0 {
+                    return *next == protocol::ICMPV6;
+                }
+                extension::FRAGMENT_HEADER_LEN
+            }
+            (protocol::ICMPV6, [kind, ..]) => return *kind < 128 || *kind == REDIRECT,
+            _ => return next_header == protocol::ICMPV6,
+        };
+        next_header = rest[0];
+        rest = rest.get(len..).unwrap_or_default();
+    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Stack {
 
     fn answer_echo(&mut self, device: DeviceId, reply: IcmpMessage) {
         self.cx.counters.icmp_echo += 1;
-        self.cx.reply_with_icmp(device, reply);
+        self.cx.reply_with_echo(device, reply);
     }
 
     /// Tells the sender of a packet what was wrong with it, where that is allowed.
@@ -138,7 +138,7 @@ impl Stack {
         };
         let message = source.and_then(|source| icmp::error_about(problem, packet, source));
         if let Some(message) = message {
-            self.cx.reply_with_icmp(device, message);
+            self.cx.reply_with_icmp_error(device, message);
         }
     }
 

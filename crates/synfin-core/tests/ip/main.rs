@@ -3,7 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod echo;
+mod errors;
+mod headers;
 mod overlaps;
 mod reassembly;
 mod soup;
