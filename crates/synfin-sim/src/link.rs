@@ -182,9 +182,9 @@ impl LinkConfig {
     }
 
     /// Packets of more than so many octets, at least 68, go on in fragments, each with a fate of
-    /// its own: IPv4 whatever DF says, IPv6 as if its sender had cut them, as through a tunnel whose
-    /// far end does not put them together. What is recorded of a packet is the fate of its first
-    /// fragment.
+    /// its own: IPv4 whatever DF says, IPv6 as if its sender had cut them, as through a tunnel
+    /// whose far end does not put them together. What is recorded of a packet is the fate of its
+    /// first fragment.
     pub fn fragment(mut self, octets: u32) -> Self {
         self.fragment = Some(octets.max(68));
         self

@@ -54,7 +54,8 @@ impl Ping {
         assert_eq!(sent.expect("the kernel can cut it"), octets.len());
     }
 
-    /// The next reply to our requests: its sequence number and its data. IPv4 comes with its header.
+    /// The next reply to our requests: its sequence number and its data. IPv4 comes with its
+    /// header.
     fn answer(&mut self) -> (u16, Vec<u8>) {
         let mut octets = vec![0; 1 << 17];
         loop {
