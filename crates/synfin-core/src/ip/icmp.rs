@@ -182,6 +182,11 @@ fn handle_v6(src: Ipv6Addr, dst: Ipv6Addr, bytes: &[u8]) -> IcmpIn {
         Icmpv6Message::ParameterProblem { quote, .. } => {
             (IcmpKind::Soft(SoftError::ParameterProblem), quote)
         }
+        // covers: 4443-4 (the quote stands where it does in all others, behind four octets)
+        Icmpv6Message::Unknown { body, .. } if message.is_error() => {
+            let quote = body.get(4..).unwrap_or_default();
+            (IcmpKind::Soft(SoftError::UnknownError), quote)
+        }
         _ => return IcmpIn::Drop(DropReason::IgnoredIcmp),
     };
     error(kind, quote)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use synfin_core::wire::icmpv4::Icmpv4Message;
 use synfin_core::wire::icmpv6::Icmpv6Message;
 use synfin_core::wire::protocol;
-use synfin_core::{DropReason, StackConfig};
+use synfin_core::{DropReason, Event, SoftError, StackConfig, State};
 
 use crate::support::wire::ip;
 use crate::support::{Peer, Setup, s};
@@ -136,29 +136,50 @@ fn no_error_about_errors() {
     }
 }
 
-/// A question that nobody knows is none; an error that nobody knows is for whom it quotes.
+/// A question that nobody knows is none; an error that nobody knows is told to whom it quotes, and
+/// ends nothing.
 /// covers: 4443-4
 #[test]
 fn unknown_types() {
-    let mut peer = host(true);
-    let (IpAddr::V6(src), IpAddr::V6(dst)) = (peer.remote.ip(), peer.local.ip()) else {
-        panic!("IPv6 addresses");
-    };
-    for (kind, reason) in [
-        (200, DropReason::IgnoredIcmp),
-        (100, DropReason::IgnoredIcmp),
+    for (kind, told) in [
+        (5, true),
+        (100, true),
+        (127, true),
+        (138, false),
+        (200, false),
     ] {
-        let before = peer.dropped(reason);
-        let message = Icmpv6Message::Unknown {
-            kind,
-            code: 0,
-            body: &[0; 60],
-        };
-        let mut octets = vec![0; message.message_len()];
-        message.emit(src, dst, &mut octets);
-        let packet = ip(src.into(), dst.into(), protocol::ICMPV6, &octets);
-        assert_eq!(peer.answers(&[packet]), []);
-        assert_eq!(peer.dropped(reason), before + 1);
+        for sent in [false, true] {
+            let mut peer = Peer::open(Setup {
+                v6: true,
+                ..Setup::default()
+            });
+            peer.write(100);
+            let segment = peer.sent().remove(0).payload;
+            let (src, dst) = (peer.local.ip(), peer.remote.ip());
+            let mut quote = ip(src, dst, protocol::TCP, &segment);
+            if !sent {
+                // A sequence number that is not in flight.
+                quote[44] ^= 0x40;
+            }
+            let (IpAddr::V6(from), IpAddr::V6(to)) = (dst, src) else {
+                panic!("IPv6 addresses");
+            };
+            let message = Icmpv6Message::Unknown {
+                kind,
+                code: 9,
+                body: &[&[0; 4][..], &quote].concat(),
+            };
+            let mut octets = vec![0; message.message_len()];
+            message.emit(from, to, &mut octets);
+            let packet = ip(dst, src, protocol::ICMPV6, &octets);
+            assert_eq!(peer.answers(&[packet]), []);
+            let error =
+                |event: &Event| matches!(event, Event::SoftError(_, SoftError::UnknownError));
+            assert_eq!(peer.told(error), usize::from(told && sent), "type {kind}");
+            let ignored = peer.dropped(DropReason::IgnoredIcmp);
+            assert_eq!(ignored, u64::from(!told));
+            peer.is(State::Established);
+        }
     }
 }
 
