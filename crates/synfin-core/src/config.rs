@@ -477,9 +477,18 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// Out-of-order ranges of one connection; eight times as many segments.
     pub out_of_order_ranges: u16,
+    /// Datagrams of which only fragments have come; the oldest makes room. A sender, which is an
+    /// IPv4 address or an IPv6 prefix of 64 bits, has an eighth of them. 0: nothing is reassembled.
+    pub fragmented_datagrams: u32,
+    /// Fragments of one datagram. 2048: more than IPv4's smallest MTU makes of 64 KiB.
+    pub fragments_per_datagram: u16,
+    /// Octets in fragments, and not more than a quarter of `buffer_bytes`. A sender has an eighth
+    /// of them, or 128 KiB if that is more.
+    pub fragment_bytes: usize,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
-    /// RSTs without a connection, and ICMP errors, per second each.
+    /// RSTs without a connection, echo replies, and ICMP errors, per second each. Of the errors one
+    /// destination gets a quarter.
     pub replies_per_second: u32,
 }
 
@@ -493,6 +502,9 @@ impl Default for Limits {
             orphans: 16_777_216,
             buffer_bytes: 1 << 30,
             out_of_order_ranges: 1024,
+            fragmented_datagrams: 1024,
+            fragments_per_datagram: 2048,
+            fragment_bytes: 4 << 20,
             replies: 1024,
             replies_per_second: 1000,
         }
@@ -698,6 +710,10 @@ impl Limits {
         ensure(
             self.out_of_order_ranges > 0,
             "limits.out_of_order_ranges must not be 0",
+        )?;
+        ensure(
+            self.fragmented_datagrams == 0 || self.fragments_per_datagram >= 2,
+            "limits.fragments_per_datagram must be at least 2",
         )?;
         ensure(self.replies > 0, "limits.replies must not be 0")
     }

@@ -42,8 +42,25 @@ drop_reasons! {
     NotOurs = "not our address",
     /// Broadcast or multicast, which TCP does not speak (9293-MUST-57).
     NotUnicast = "not unicast",
-    /// A fragment, on a stack that does not reassemble.
+    /// A fragment, on a stack that does not reassemble
+    /// ([`fragmented_datagrams`](crate::Limits::fragmented_datagrams) is 0).
     Fragment = "fragment",
+    /// A fragment of an impossible length or place (791-3, 791-4, 8200-7).
+    BadFragment = "impossible fragment",
+    /// A fragment that lies over another one spoils its datagram (791-5, 8200-8).
+    FragmentOverlap = "overlapping fragments",
+    /// A fragment that was there already.
+    FragmentDuplicate = "duplicate fragment",
+    /// A datagram of too many fragments or octets (791-6).
+    FragmentLimit = "too many fragments",
+    /// Fragments marked CE beside others that are not ECN-capable (3168-11).
+    FragmentMarks = "contradicting ECN marks of fragments",
+    /// A fragment whose datagram made room for others (791-6).
+    ReassemblyEvicted = "evicted from reassembly",
+    /// A fragment whose datagram was not whole in time (8200-6).
+    ReassemblyTimeout = "reassembly timed out",
+    /// Neighbour discovery in fragments, or behind a fragment header (8504-2).
+    FragmentedDiscovery = "fragmented neighbour discovery",
     /// No handler for the protocol.
     UnknownProtocol = "unknown protocol",
     /// An ICMP message is malformed.
@@ -145,6 +162,18 @@ mib! {
     delivers = "Ip" "InDelivers",
     /// Packets handed to devices.
     frames_out = "Ip" "OutRequests",
+    /// Fragments received.
+    reasm_reqds = "Ip" "ReasmReqds",
+    /// Datagrams reassembled.
+    reasm_oks = "Ip" "ReasmOKs",
+    /// Datagrams of which fragments came and that were not reassembled.
+    reasm_fails = "Ip" "ReasmFails",
+    /// Of these, datagrams that were not whole in time.
+    reasm_timeouts = "Ip" "ReasmTimeout",
+    /// Packets sent in fragments.
+    frag_oks = "Ip" "FragOKs",
+    /// Fragments sent.
+    frag_creates = "Ip" "FragCreates",
     /// ICMP messages received.
     icmp_in = "Icmp" "InMsgs",
     /// ICMP messages sent.
@@ -294,6 +323,11 @@ impl Counters {
     }
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
-        self.dropped[reason as usize] += 1;
+        self.count_drops(reason, 1);
+    }
+
+    /// Several at once.
+    pub(crate) fn count_drops(&mut self, reason: DropReason, count: u64) {
+        self.dropped[reason as usize] += count;
     }
 }

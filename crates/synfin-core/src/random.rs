@@ -6,6 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use siphasher::sip::{SipHasher13, SipHasher24};
 use synfin_wire::{FourTuple, SeqNum};
 
+use crate::ip::fragment;
 use crate::time::Instant;
 
 /// Keys, one for each use, from the 32 octets of a stack's seed.
@@ -18,6 +19,8 @@ pub(crate) struct Secrets {
     labels: Key,
     fast_open: Key,
     fragments: Key,
+    reassembly: Key,
+    errors: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,8 @@ impl Secrets {
             labels: derive(5),
             fast_open: derive(6),
             fragments: derive(7),
+            reassembly: derive(8),
+            errors: derive(9),
         }
     }
 
@@ -64,13 +69,47 @@ impl Secrets {
         hasher.finish() as u32
     }
 
-    /// Where the identifications of packets that may be fragmented begin, for a pair of hosts
-    /// (RFC 7739 section 5).
-    pub(crate) fn fragment_offset(&self, local: IpAddr, remote: IpAddr) -> u16 {
+    /// Names a pair of hosts and a protocol, for the identifications of packets that may be
+    /// fragmented.
+    pub(crate) fn fragment_pair(&self, src: IpAddr, dst: IpAddr, protocol: u8) -> u64 {
         let mut hasher = self.fragments.hasher();
-        write_ip(&mut hasher, local);
-        write_ip(&mut hasher, remote);
+        write_ip(&mut hasher, src);
+        write_ip(&mut hasher, dst);
+        hasher.write(&[protocol]);
+        hasher.finish()
+    }
+
+    /// A round of the permutation of such a pair.
+    pub(crate) fn fragment_round(&self, pair: u64, round: u8, half: u16) -> u16 {
+        let mut hasher = self.fragments.hasher();
+        hasher.write(&pair.to_be_bytes());
+        hasher.write(&[round]);
+        hasher.write(&half.to_be_bytes());
         hasher.finish() as u16
+    }
+
+    /// Which limit of ICMP errors a destination falls under.
+    pub(crate) fn error_hash(&self, dst: IpAddr) -> u64 {
+        let mut hasher = self.errors.hasher();
+        write_ip(&mut hasher, dst);
+        hasher.finish()
+    }
+
+    /// What chance says of the nth ICMP error.
+    pub(crate) fn error_draw(&self, number: u64) -> u64 {
+        let mut hasher = self.errors.hasher();
+        hasher.write(&number.to_be_bytes());
+        hasher.finish()
+    }
+
+    /// The hash of the table of datagrams in fragments.
+    pub(crate) fn fragment_hash(&self, key: &fragment::Key) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.reassembly.0, self.reassembly.1);
+        write_ip(&mut hasher, key.src);
+        write_ip(&mut hasher, key.dst);
+        hasher.write(&[key.protocol]);
+        hasher.write(&key.id.to_be_bytes());
+        hasher.finish()
     }
 
     /// Where the search for an ephemeral port begins. covers: 6056-2

@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
+//! | `fragments` | parts of packets, until they are whole or it is too late |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
@@ -16,6 +17,7 @@ mod active_open;
 mod application;
 mod egress;
 mod fast_open;
+mod fragments;
 mod ingress;
 mod network;
 mod observe;
@@ -38,6 +40,7 @@ use crate::counters::Counters;
 use crate::demux::{FlowKey, FlowRef, FlowTable, Place};
 use crate::event::{Event, ListenerId};
 use crate::ip::address::{AddrId, AddressTable};
+use crate::ip::fragment::{FragmentIds, Fragments};
 use crate::ip::path_mtu::PathMtuTable;
 use crate::ip::route::RouteTable;
 use crate::random::Secrets;
@@ -84,6 +87,7 @@ pub struct Stack {
     foreign_listeners: u32,
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
+    fragments: Fragments,
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
@@ -145,7 +149,7 @@ impl Stack {
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
-            fragmentable: 0,
+            fragment_ids: FragmentIds::default(),
             destinations: crate::tcp::destination::Destinations::default(),
             config,
             memory_waiters: VecDeque::new(),
@@ -164,6 +168,7 @@ impl Stack {
             foreign_listeners: 0,
             devices: Vec::new(),
             routes: RouteTable::new(),
+            fragments: Fragments::default(),
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),
@@ -204,6 +209,7 @@ impl Stack {
         while let Some(id) = self.tables.time_wait.pop_expired(now) {
             self.end_time_wait(id, crate::state::Cause::TwoMsl);
         }
+        self.expire_fragments();
         self.run_loopback();
         self.serve_memory_waiters();
     }
@@ -218,6 +224,7 @@ impl Stack {
             self.fine.next_deadline(),
             self.coarse.next_deadline(),
             self.tables.time_wait.peek(),
+            self.fragments.next_deadline(&self.cx),
         ]
         .into_iter()
         .flatten()

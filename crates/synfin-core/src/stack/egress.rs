@@ -12,7 +12,7 @@ use crate::config::SocketOptions;
 use crate::demux::{FlowKey, Place};
 use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
-use crate::ip::output::IpMeta;
+use crate::ip::output::{IpMeta, PartOut};
 use crate::replies::{Reply, SegmentReply};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
@@ -109,7 +109,7 @@ impl Stack {
 
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
         if let Some(reply) = self.cx.replies.pop(device) {
-            return Some(self.plan_reply(&reply));
+            return Some(self.plan_reply(device, reply));
         }
         loop {
             let flow = *self.devices.get(device.index())?.as_ref()?.ready.front()?;
@@ -250,10 +250,10 @@ impl Stack {
         })
     }
 
-    fn plan_reply(&mut self, reply: &Reply) -> Plan {
+    fn plan_reply(&mut self, device: DeviceId, reply: Reply) -> Plan {
         match reply {
-            Reply::Segment(segment) => self.plan_segment_reply(segment),
-            Reply::Icmp(message) => self.plan_icmp(message),
+            Reply::Segment(segment) => self.plan_segment_reply(&segment),
+            Reply::Icmp(message) => self.plan_icmp(device, message),
         }
     }
 
@@ -301,7 +301,7 @@ impl Stack {
         }
     }
 
-    fn plan_icmp(&mut self, message: &IcmpMessage) -> Plan {
+    fn plan_icmp(&mut self, device: DeviceId, message: IcmpMessage) -> Plan {
         let meta = IpMeta {
             src: message.src,
             dst: message.dst,
@@ -311,17 +311,56 @@ impl Stack {
             flow_label: 0,
             fragment_id: None,
         };
+        let mtu = self.mtu_towards(device, message.dst);
         let header = &mut self.scratch.header;
         header.clear();
-        header.resize(meta.header_len(), 0);
-        meta.emit(message.bytes.len(), header);
-        header.extend_from_slice(&message.bytes);
-        self.cx.counters.icmp_out += 1;
+        if message.sent.is_none() && meta.header_len() + message.bytes.len() <= mtu {
+            header.resize(meta.header_len(), 0);
+            meta.emit(message.bytes.len(), header);
+            header.extend_from_slice(&message.bytes);
+            self.cx.counters.icmp_out += 1;
+        } else {
+            self.write_part(device, message, &meta, mtu);
+        }
         Plan {
             payload: None,
             seq: SeqNum::new(0),
             trace: None,
             checksum: Checksum::Complete,
+        }
+    }
+}
+
+impl Stack {
+    /// The largest packet that the device takes, and the path as far as it is known.
+    fn mtu_towards(&self, device: DeviceId, dst: IpAddr) -> usize {
+        let mtu = self.device(device).map_or(1280, |state| state.caps.mtu);
+        let known = self.cx.path_mtus.get(dst);
+        known.map_or(mtu, |known| mtu.min(known.mtu.into())) as usize
+    }
+
+    /// Writes the next part of a message that is too long; the rest of it stays the first in its
+    /// queue.
+    fn write_part(&mut self, device: DeviceId, message: IcmpMessage, meta: &IpMeta, mtu: usize) {
+        let mut message = message;
+        let (from, id) = message.sent.unwrap_or_else(|| {
+            self.cx.counters.frag_oks += 1;
+            self.cx.counters.icmp_out += 1;
+            let (ids, secrets) = (&mut self.cx.fragment_ids, &self.cx.secrets);
+            (0, ids.next(secrets, meta.src, meta.dst, meta.protocol))
+        });
+        self.cx.counters.frag_creates += 1;
+        let to = message.bytes.len().min(from + meta.room_in_part(mtu));
+        let part = PartOut {
+            id,
+            // A message is no longer than what came in a packet.
+            offset: from as u16,
+            more: to < message.bytes.len(),
+        };
+        meta.emit_part(part, &message.bytes[from..to], &mut self.scratch.header);
+        if part.more {
+            message.sent = Some((to, id));
+            self.cx.replies.put_back(device, Reply::Icmp(message));
         }
     }
 }
@@ -366,11 +405,11 @@ fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u1
     if !path_mtu::may_be_fragmented(c, cx) {
         return None;
     }
-    cx.fragmentable = cx.fragmentable.wrapping_add(1);
-    let start = cx
-        .secrets
-        .fragment_offset(tuple.local.ip(), tuple.remote.ip());
-    Some(start.wrapping_add(cx.fragmentable))
+    let (local, remote) = (tuple.local.ip(), tuple.remote.ip());
+    let id = cx
+        .fragment_ids
+        .next(&cx.secrets, local, remote, protocol::TCP);
+    Some(id as u16)
 }
 
 /// covers: 9293-MUST-14, 9293-SHLD-5, 9293-MUST-65, 7323-10, 7323-13, 2018-1, 2018-3

@@ -11,6 +11,7 @@ use crate::counters::DropReason;
 use crate::demux::Place;
 use crate::driver::DeviceId;
 use crate::frame::{Frame, FrameBatch};
+use crate::ip::fragment::Part;
 use crate::ip::icmp::{self, IcmpError, IcmpIn, IcmpMessage, Problem};
 use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
@@ -30,6 +31,7 @@ impl Stack {
     pub fn handle_frame(&mut self, now: Instant, device: DeviceId, frame: Frame) {
         self.set_now(now);
         self.handle_packet(device, frame.chunk);
+        self.relieve_fragments();
     }
 
     /// Takes frames that arrived together: the same result as one by one. covers: 9293-MUST-58,
@@ -39,13 +41,17 @@ impl Stack {
         for frame in frames.drain() {
             self.handle_packet(device, frame.chunk);
         }
+        self.relieve_fragments();
         self.serve_memory_waiters();
     }
 
     pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk) {
         self.cx.counters.frames_in += 1;
         match self.accept_packet(device, &mut chunk) {
-            Ok(packet) => self.deliver(device, &packet, chunk),
+            Ok(packet) => match Part::of(&packet, device) {
+                Some(part) => self.take_part(&part, chunk),
+                None => self.deliver(device, &packet, chunk),
+            },
             Err(reason) => {
                 self.cx.counters.count_drop(reason);
                 self.cx.pool.free(chunk);
@@ -53,7 +59,11 @@ impl Stack {
         }
     }
 
-    fn accept_packet(&mut self, device: DeviceId, chunk: &mut Chunk) -> Result<Packet, DropReason> {
+    pub(super) fn accept_packet(
+        &mut self,
+        device: DeviceId,
+        chunk: &mut Chunk,
+    ) -> Result<Packet, DropReason> {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
             Ok(packet) => {
@@ -63,7 +73,12 @@ impl Stack {
                 Ok(packet)
             }
             Err(refused) => {
-                if let Some(problem) = refused.answer {
+                let foreign = self.foreign_listeners > 0;
+                let table = &self.tables.addresses;
+                let answer = refused
+                    .answer
+                    .filter(|_| input::may_be_answered(chunk.as_slice(), table, foreign, loopback));
+                if let Some(problem) = answer {
                     let problem = Problem::BadHeader {
                         code: problem.code,
                         pointer: problem.pointer,
@@ -75,10 +90,14 @@ impl Stack {
         }
     }
 
-    fn deliver(&mut self, device: DeviceId, packet: &Packet, mut chunk: Chunk) {
+    pub(super) fn deliver(&mut self, device: DeviceId, packet: &Packet, mut chunk: Chunk) {
         let whole = chunk.as_slice();
         match packet.protocol {
             protocol::TCP => return self.deliver_tcp(device, packet, chunk),
+            // covers: 8504-2 (RFC 6980: none of it may stand behind a fragment header)
+            protocol::ICMPV6 if packet.fragmented && is_discovery(packet, whole) => {
+                self.cx.counters.count_drop(DropReason::FragmentedDiscovery);
+            }
             protocol::ICMP | protocol::ICMPV6 => {
                 self.cx.counters.icmp_in += 1;
                 let end = packet.payload_start + packet.payload_len;
@@ -104,7 +123,7 @@ impl Stack {
 
     fn answer_echo(&mut self, device: DeviceId, reply: IcmpMessage) {
         self.cx.counters.icmp_echo += 1;
-        self.cx.reply_with_icmp(device, reply);
+        self.cx.reply_with_echo(device, reply);
     }
 
     /// Tells the sender of a packet what was wrong with it, where that is allowed.
@@ -119,7 +138,7 @@ impl Stack {
         };
         let message = source.and_then(|source| icmp::error_about(problem, packet, source));
         if let Some(message) = message {
-            self.cx.reply_with_icmp(device, message);
+            self.cx.reply_with_icmp_error(device, message);
         }
     }
 
@@ -264,6 +283,12 @@ impl Stack {
         icmp_arrives::on_error(c, &mut self.cx, error.kind, error.seq);
         self.settle_at(index);
     }
+}
+
+/// Whether an ICMPv6 message is one of neighbour discovery.
+fn is_discovery(packet: &Packet, whole: &[u8]) -> bool {
+    let kind = whole.get(packet.payload_start);
+    kind.is_some_and(|kind| matches!(kind, 133..=137))
 }
 
 /// covers: 9293-MUST-3, 9293-U8, 6056-6, EV-0

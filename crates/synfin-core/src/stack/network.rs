@@ -9,12 +9,13 @@ use crate::demux::{FlowRef, Place};
 use crate::driver::{DeviceCaps, DeviceId};
 use crate::event::{CloseReason, SoftError};
 use crate::frame::Frame;
-use crate::ip::address::AddrId;
+use crate::ip::address::{AddrId, ConfiguredAddress};
+use crate::ip::path_mtu;
 use crate::ip::route::Route;
 use crate::slab::SlotId;
 use crate::stack::Stack;
 use crate::state::Cause;
-use crate::tcp::path_mtu;
+use crate::tcp::path_mtu::on_device_change;
 
 /// A device as the stack keeps it.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Stack {
     /// Detaches a device with its addresses and routes. Connections on it end as when
     /// [`remove_address`](Self::remove_address) is called.
     pub fn remove_device(&mut self, id: DeviceId) {
-        let on_it = |entry: &&crate::ip::address::ConfiguredAddress| entry.device == id;
+        let on_it = |entry: &&ConfiguredAddress| entry.device == id;
         let addresses: Vec<IpAddr> = self
             .tables
             .addresses
@@ -97,10 +98,17 @@ impl Stack {
         }
     }
 
-    /// Gives the stack an address on a device, and the route to its prefix.
-    pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
-        self.tables.addresses.add(device, addr, prefix_len);
+    /// Gives the stack an address on a device, and the route to its prefix. False if it has the
+    /// address already, or if IPv6 cannot run on the device, whose MTU is below 1280 octets (RFC
+    /// 8200 section 5). covers: 8200-5
+    pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) -> bool {
+        let mtu = self.device(device).map_or(0, |state| state.caps.mtu);
+        if addr.is_ipv6() && mtu < path_mtu::MIN_V6.into() {
+            return false;
+        }
+        let added = self.tables.addresses.add(device, addr, prefix_len);
         self.routes.add(Route::on_link(addr, prefix_len, device));
+        added
     }
 
     /// Takes an address away. Connections on it end with
@@ -169,10 +177,17 @@ impl Stack {
         self.routes.remove(route)
     }
 
-    /// Changes the MTU of a device in octets; connections over it follow. covers: AB-32
-    pub fn set_mtu(&mut self, device: DeviceId, mtu: u32) {
+    /// Changes the MTU of a device in octets; connections over it follow. False if there is no
+    /// such device, or if it has IPv6 addresses and `mtu` is below the 1280 octets that IPv6 needs
+    /// (RFC 8200 section 5); then nothing has changed. covers: AB-32, 8200-5
+    pub fn set_mtu(&mut self, device: DeviceId, mtu: u32) -> bool {
+        let own = &self.tables.addresses;
+        let is_v6 = |own: &ConfiguredAddress| own.device == device && own.addr.is_ipv6();
+        if own.configured().any(is_v6) && mtu < path_mtu::MIN_V6.into() {
+            return false;
+        }
         let Some(Some(state)) = self.devices.get_mut(device.index()) else {
-            return;
+            return false;
         };
         state.caps.mtu = mtu;
         state.caps.max_unit = state.caps.max_unit.max(mtu);
@@ -184,10 +199,11 @@ impl Stack {
                 continue;
             };
             if c.cold.device == device {
-                path_mtu::on_device_change(c, &mut self.cx, device_mtu);
+                on_device_change(c, &mut self.cx, device_mtu);
                 self.settle_at(at);
             }
         }
+        true
     }
 
     pub(super) fn device(&self, id: DeviceId) -> Option<&DeviceState> {

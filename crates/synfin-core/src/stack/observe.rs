@@ -271,6 +271,7 @@ impl Stack {
             self.tables.conns.len() + self.tables.half_open.len() > 0 || self.orphans == 0,
             "INV-11: orphans are counted and no connection is there"
         );
+        self.fragments.check(&self.cx);
     }
 
     /// Checks the invariants of one connection.

@@ -33,20 +33,7 @@ fn syn(seq: SeqNum, wnd: u16, to_port: u16) -> Vec<u8> {
     sum.add(&segment);
     fill_checksum(&mut segment, sum);
     let mut packet = [0; 20];
-    Ipv4Header {
-        src: PEER,
-        dst: OWN,
-        protocol: protocol::TCP,
-        ttl: 64,
-        tos: 0,
-        id: 0,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-        total_len: 0,
-        header_len: 0,
-    }
-    .emit(segment.len(), &mut packet);
+    Ipv4Header::new(PEER, OWN, protocol::TCP).emit(segment.len(), &mut packet);
     [&packet[..], &segment].concat()
 }
 

@@ -15,6 +15,7 @@ use crate::counters::{Counters, DropReason};
 use crate::driver::DeviceId;
 use crate::event::{CloseReason, ListenerId, SoftError};
 use crate::ip::address::AddrId;
+use crate::ip::fragment::FragmentIds;
 use crate::ip::path_mtu::PathMtuTable;
 use crate::random::Secrets;
 use crate::replies::Replies;
@@ -54,8 +55,7 @@ pub(crate) struct Context {
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
     pub(crate) path_mtus: PathMtuTable,
-    /// Packets that may be fragmented so far.
-    pub(crate) fragmentable: u16,
+    pub(crate) fragment_ids: FragmentIds,
     pub(crate) destinations: Destinations,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,

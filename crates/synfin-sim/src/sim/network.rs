@@ -4,6 +4,7 @@ use synfin_trace::{EndId, Fate, PacketId, Trip};
 
 use crate::ecn;
 use crate::fault::{self, Treatment};
+use crate::fragment;
 use crate::link::Verdict;
 use crate::port::Outgoing;
 use crate::sim::{Arrival, Due, Sim};
@@ -75,13 +76,30 @@ impl Sim {
         }
     }
 
-    fn treat(&mut self, passing: &Passing, mut octets: Vec<u8>, treatment: Option<Treatment>) {
+    fn treat(&mut self, passing: &Passing, octets: Vec<u8>, treatment: Option<Treatment>) {
         if treatment == Some(Treatment::Drop) {
             return self.lose(passing, "fault");
         }
-        if self.links[passing.link].cut {
+        let link = &self.links[passing.link];
+        if link.cut {
             return self.lose(passing, "cut");
         }
+        let most = link.configs[passing.side].cuts(&octets);
+        // Where the sender gave no identification, the count of packets is one.
+        let parts = most.and_then(|most| fragment::cut(&octets, most, self.packets as u32));
+        let Some(parts) = parts else {
+            return self.carry(passing, octets, treatment);
+        };
+        let mut packet = passing.packet;
+        for part in parts {
+            // The record is that of the whole packet, which its first part stands for.
+            let packet = packet.take();
+            let passing = Passing { packet, ..*passing };
+            self.carry(&passing, part, treatment);
+        }
+    }
+
+    fn carry(&mut self, passing: &Passing, mut octets: Vec<u8>, treatment: Option<Treatment>) {
         let verdict = self.offer(passing, octets.len());
         let (at, mut again, mut flip, congested) = match verdict {
             Verdict::Lost(why) => {
