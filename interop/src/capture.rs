@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
-use synfin_core::{CaptureSink, Direction, Instant, TraceSeq};
+use synfin_core::{CaptureSink, Direction, Instant, Medium, TraceSeq};
 
 use crate::{Family, kernel};
 
@@ -17,14 +17,17 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// To a file.
+    /// To a file, of the frames of a medium.
     ///
     /// # Panics
     /// When it cannot be made.
-    pub fn to(path: &Path) -> Self {
+    pub fn to(path: &Path, medium: Medium) -> Self {
         let file = File::create(path).expect("the capture can be written");
         let header = PcapHeader {
-            datalink: DataLink::RAW,
+            datalink: match medium {
+                Medium::Ethernet(_) => DataLink::ETHERNET,
+                _ => DataLink::RAW,
+            },
             ts_resolution: TsResolution::NanoSecond,
             ..PcapHeader::default()
         };

@@ -14,9 +14,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use synfin_core::wire::MacAddress;
 use synfin_core::{
-    FlowId, Instant, ListenAddr, ListenOptions, ListenerId, Memory, Stack, StackConfig, State,
-    TraceEvent, TraceRecord,
+    Device, DeviceId, FlowId, Instant, ListenAddr, ListenOptions, ListenerId, Memory, Stack,
+    StackConfig, State, TraceEvent, TraceRecord,
 };
 use synfin_device::{Capture, Fault, FaultOptions, Pump, Tun, TunOptions};
 
@@ -39,6 +40,8 @@ pub struct HostOptions {
     pub faults: FaultOptions,
     /// Where its frames are written.
     pub capture: Option<PathBuf>,
+    /// On a TAP device, with this hardware address; else on a TUN device.
+    pub station: Option<MacAddress>,
 }
 
 /// A stack with a thread that drives it, until the value is dropped.
@@ -46,6 +49,7 @@ pub struct Host {
     tasks: Option<Sender<Task>>,
     wake: UnixStream,
     thread: Option<JoinHandle<()>>,
+    device: DeviceId,
 }
 
 /// An answer that is yet to come.
@@ -87,11 +91,12 @@ impl Host {
         let (ready, wait) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut driver = Driver::new(options, woken);
-            ready.send(()).expect("the test waits");
+            ready.send(driver.pump.id()).expect("the test waits");
             driver.run(&new_tasks);
         });
-        wait.recv().expect("the device can be made");
+        let device = wait.recv().expect("the device can be made");
         Self {
+            device,
             tasks: Some(tasks),
             wake,
             thread: Some(thread),
@@ -178,6 +183,11 @@ impl Host {
         }
     }
 
+    /// The device that the stack is on.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
     /// How many flows are in a state now.
     pub fn count(&self, state: State) -> u64 {
         self.call(move |stack, _| u64::from(stack.totals()[state]))
@@ -261,7 +271,10 @@ struct Driver {
 
 impl Driver {
     fn new(options: HostOptions, woken: UnixStream) -> Self {
-        let mut interface = TunOptions::new(INTERFACE);
+        let mut interface = TunOptions {
+            station: options.station,
+            ..TunOptions::new(INTERFACE)
+        };
         for family in Family::ALL {
             interface = interface.with_address(family.kernel(), family.prefix_len());
         }
@@ -276,7 +289,7 @@ impl Driver {
         thread::sleep(Duration::from_millis(1200));
         let packets = options
             .capture
-            .map_or_else(Packets::none, |path| Packets::to(&path));
+            .map_or_else(Packets::none, |path| Packets::to(&path, tun.caps().medium));
         let wire = Capture::new(Fault::new(tun, &options.faults), packets);
         let config = StackConfig {
             trace_capacity: 1 << 16,

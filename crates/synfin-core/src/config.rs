@@ -487,9 +487,12 @@ pub struct Limits {
     pub fragment_bytes: usize,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
-    /// RSTs without a connection, echo replies, and ICMP errors, per second each. Of the errors one
-    /// destination gets a quarter.
+    /// RSTs without a connection, echo replies, ICMP errors, answers to ARP requests and neighbour
+    /// solicitations, and requests of our own, per second each. Of the errors one destination gets
+    /// a quarter.
     pub replies_per_second: u32,
+    /// Neighbours on Ethernet links, all devices together; at most half of them may be unresolved.
+    pub neighbors: u32,
 }
 
 impl Default for Limits {
@@ -507,6 +510,7 @@ impl Default for Limits {
             fragment_bytes: 4 << 20,
             replies: 1024,
             replies_per_second: 1000,
+            neighbors: 1024,
         }
     }
 }
@@ -715,6 +719,7 @@ impl Limits {
             self.fragmented_datagrams == 0 || self.fragments_per_datagram >= 2,
             "limits.fragments_per_datagram must be at least 2",
         )?;
-        ensure(self.replies > 0, "limits.replies must not be 0")
+        ensure(self.replies > 0, "limits.replies must not be 0")?;
+        ensure(self.neighbors >= 2, "limits.neighbors must be at least 2")
     }
 }

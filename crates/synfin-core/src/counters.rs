@@ -129,6 +129,24 @@ drop_reasons! {
     ReplyLimit = "reply limit",
     /// No route, or no own address, to answer with.
     NoRoute = "no route",
+    /// A frame for another station, or for a group that we are not in.
+    NotOurStation = "frame for another station",
+    /// A frame that carries neither IP nor ARP.
+    UnknownEthertype = "unknown ethertype",
+    /// An ARP packet is malformed, or cannot be true (826-3).
+    BadArp = "malformed ARP",
+    /// A message of neighbour discovery is malformed, came from afar, or cannot be true (4861-1).
+    BadDiscovery = "malformed neighbour discovery",
+    /// Somebody tells of an address that nobody asked for (826-5, ATT-68).
+    UnsolicitedNeighbor = "neighbour nobody asked for",
+    /// Somebody else uses an address of ours (826-6, RFC 5227).
+    AddressConflict = "our address used by another station",
+    /// The neighbour cache is full of neighbours in use.
+    NeighborLimit = "neighbour cache full",
+    /// A newer packet took its place while it waited for the neighbour's address (4861-3).
+    NeighborQueue = "replaced while waiting for the neighbour",
+    /// The neighbour did not answer (826-4, 4861-2).
+    NeighborUnreachable = "neighbour does not answer",
 }
 
 macro_rules! mib {
@@ -302,6 +320,16 @@ mib! {
     destinations_used = "Synfin" "DestinationsUsed",
     /// Destinations that were forgotten before their time to make room.
     destinations_evicted = "Synfin" "DestinationsEvicted",
+    /// ARP packets received.
+    arp_in = "Synfin" "ArpIn",
+    /// ARP packets sent.
+    arp_out = "Synfin" "ArpOut",
+    /// Neighbour solicitations and advertisements received.
+    discovery_in = "Synfin" "NeighborDiscoveryIn",
+    /// Neighbour solicitations and advertisements sent.
+    discovery_out = "Synfin" "NeighborDiscoveryOut",
+    /// Neighbours given up after they did not answer.
+    neighbor_failures = "Synfin" "NeighborFailures",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

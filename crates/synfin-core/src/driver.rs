@@ -4,7 +4,7 @@
 //! The engine does no I/O: a [`Device`] moves frames, [`turn`] carries them between it and a
 //! [`Stack`], in the order that lets owed acknowledgements leave before the application reacts.
 
-use synfin_wire::SeqNum;
+use synfin_wire::{MacAddress, SeqNum, ethernet};
 
 use crate::buffer::Slices;
 use crate::event::Event;
@@ -30,6 +30,19 @@ impl DeviceId {
 pub enum Medium {
     /// Whole IP packets, as on a TUN device.
     Ip,
+    /// Ethernet II frames without their check sequence, as on a TAP device. Next hops are found by
+    /// ARP (RFC 826) and neighbour discovery (RFC 4861).
+    Ethernet(MacAddress),
+}
+
+impl Medium {
+    /// Octets before the packet in a frame.
+    pub const fn header_len(self) -> usize {
+        match self {
+            Self::Ip => 0,
+            Self::Ethernet(_) => ethernet::HEADER_LEN,
+        }
+    }
 }
 
 /// What a device can do.
@@ -55,6 +68,24 @@ impl DeviceCaps {
             max_unit: mtu,
             checksum_offload: false,
         }
+    }
+
+    /// A device of Ethernet frames without any offload, with packets of up to `mtu` octets behind
+    /// the link header; `mac` must be the address of one station.
+    ///
+    /// # Panics
+    /// In debug builds when `mac` is a group address or zero.
+    pub fn ethernet(mtu: u32, mac: MacAddress) -> Self {
+        debug_assert!(mac.is_unicast(), "{mac} is not the address of a station");
+        Self {
+            medium: Medium::Ethernet(mac),
+            ..Self::ip(mtu)
+        }
+    }
+
+    /// The longest frame in octets, link header included.
+    pub const fn frame_len(&self) -> usize {
+        self.medium.header_len() + self.max_unit as usize
     }
 }
 
@@ -124,7 +155,7 @@ pub trait Device {
     fn caps(&self) -> DeviceCaps;
 
     /// Fills `frame` with the next frame received and tells whether there was one. The frame has
-    /// room for at least `max_unit` octets; set its length by [`Frame::set_len`].
+    /// room for at least [`DeviceCaps::frame_len`] octets; set its length by [`Frame::set_len`].
     fn receive(&mut self, now: Instant, frame: &mut Frame) -> bool;
 
     /// Whether [`transmit`](Self::transmit) would take a frame now.

@@ -40,6 +40,7 @@ mod driver;
 mod event;
 mod frame;
 mod ip;
+mod link;
 mod random;
 mod replies;
 mod slab;
@@ -70,6 +71,7 @@ pub use event::{
 };
 pub use frame::{Frame, FrameBatch};
 pub use ip::route::Route;
+pub use link::neighbor::{Neighbor, NeighborState};
 pub use stack::{
     Conn, ConnMut, ConnectOptions, ConnectionRow, Cursor, Filter, Incoming, IncomingError, Memory,
     Page, Refusal, Stack, SynInfo, Totals,

@@ -21,6 +21,7 @@ pub(crate) struct Secrets {
     fragments: Key,
     reassembly: Key,
     errors: Key,
+    neighbors: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,7 @@ impl Secrets {
             fragments: derive(7),
             reassembly: derive(8),
             errors: derive(9),
+            neighbors: derive(16),
         }
     }
 
@@ -110,6 +112,14 @@ impl Secrets {
         hasher.write(&[key.protocol]);
         hasher.write(&key.id.to_be_bytes());
         hasher.finish()
+    }
+
+    /// How long the `count`th neighbour stays reachable, as 2^-16 of the usual time: uniformly from
+    /// half of it to one and a half (RFC 4861 section 6.3.2). covers: 4861-5
+    pub(crate) fn reachable_factor(&self, count: u64) -> u32 {
+        let mut hasher = self.neighbors.hasher();
+        hasher.write(&count.to_be_bytes());
+        (1 << 15) + (hasher.finish() as u32 & 0xffff)
     }
 
     /// Where the search for an ephemeral port begins. covers: 6056-2

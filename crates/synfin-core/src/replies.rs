@@ -5,7 +5,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use synfin_wire::{Flags, FourTuple, SeqNum, Timestamps};
+use synfin_wire::arp::ArpPacket;
+use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum, Timestamps};
 
 use crate::counters::DropReason;
 use crate::driver::DeviceId;
@@ -21,6 +22,17 @@ use crate::trace::{FlowId, SendReason};
 pub(crate) enum Reply {
     Segment(SegmentReply),
     Icmp(IcmpMessage),
+    /// An ARP packet to a station or to all.
+    Arp {
+        to: MacAddress,
+        packet: ArpPacket,
+    },
+    /// A message of neighbour discovery; to whom it goes follows from its destination unless it is
+    /// said.
+    Discovery {
+        to: Option<MacAddress>,
+        message: IcmpMessage,
+    },
 }
 
 /// A segment without text.
@@ -40,8 +52,8 @@ impl Reply {
     /// Octets that it holds while it waits.
     fn cost(&self) -> usize {
         match self {
-            Self::Segment(_) => 0,
-            Self::Icmp(message) => message.bytes.len(),
+            Self::Segment(_) | Self::Arp { .. } => 0,
+            Self::Icmp(message) | Self::Discovery { message, .. } => message.bytes.len(),
         }
     }
 }
@@ -66,6 +78,9 @@ pub(crate) struct Replies {
     resets: TokenBucket,
     echoes: TokenBucket,
     errors: ErrorLimit,
+    /// What we say to neighbours who ask, and what we ask them.
+    link_answers: TokenBucket,
+    link_questions: TokenBucket,
 }
 
 /// Limits that share out ICMP errors among their destinations.
@@ -119,6 +134,8 @@ impl Replies {
             resets: bucket(),
             echoes: bucket(),
             errors: ErrorLimit::new(per_second),
+            link_answers: bucket(),
+            link_questions: bucket(),
         }
     }
 
@@ -209,6 +226,26 @@ impl Context {
         let errors = &mut self.replies.errors;
         if errors.allow(self.now, &self.secrets, message.dst) {
             self.reply(device, Reply::Icmp(message));
+        } else {
+            self.counters.count_drop(DropReason::ReplyLimit);
+        }
+    }
+    /// Queues an answer to a neighbour within the rate of those. covers: 826-2, 4861-7
+    pub(crate) fn answer_neighbor(&mut self, device: DeviceId, reply: Reply) {
+        let allowed = self.replies.link_answers.take(self.now);
+        self.reply_if(allowed, device, reply);
+    }
+
+    /// Queues a question within the rate of those: a scan of our prefix makes us ask for each
+    /// address of it. covers: ATT-67
+    pub(crate) fn ask_neighbor(&mut self, device: DeviceId, reply: Reply) {
+        let allowed = self.replies.link_questions.take(self.now);
+        self.reply_if(allowed, device, reply);
+    }
+
+    fn reply_if(&mut self, allowed: bool, device: DeviceId, reply: Reply) {
+        if allowed {
+            self.reply(device, reply);
         } else {
             self.counters.count_drop(DropReason::ReplyLimit);
         }

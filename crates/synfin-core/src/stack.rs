@@ -11,6 +11,7 @@
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `network` | devices, addresses, routes |
+//! | `link` | Ethernet devices and their neighbours |
 //! | `observe` | listing, totals, trace, counters |
 
 mod active_open;
@@ -19,6 +20,7 @@ mod egress;
 mod fast_open;
 mod fragments;
 mod ingress;
+mod link;
 mod network;
 mod observe;
 mod passive;
@@ -43,6 +45,7 @@ use crate::ip::address::{AddrId, AddressTable};
 use crate::ip::fragment::{FragmentIds, Fragments};
 use crate::ip::path_mtu::PathMtuTable;
 use crate::ip::route::RouteTable;
+use crate::link::neighbor::Neighbors;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::{Slab, SlotId};
@@ -88,6 +91,8 @@ pub struct Stack {
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
     fragments: Fragments,
+    neighbors: Neighbors,
+    ethernet_devices: u16,
     fine: Wheel<TimerKey>,
     coarse: Wheel<TimerKey>,
     events: VecDeque<EventSource>,
@@ -169,6 +174,8 @@ impl Stack {
             devices: Vec::new(),
             routes: RouteTable::new(),
             fragments: Fragments::default(),
+            neighbors: Neighbors::new(limits.neighbors),
+            ethernet_devices: 0,
             fine: Wheel::new(FINE_TICK, HORIZON),
             coarse: Wheel::new(COARSE_TICK, HORIZON),
             events: VecDeque::new(),
@@ -210,6 +217,7 @@ impl Stack {
             self.end_time_wait(id, crate::state::Cause::TwoMsl);
         }
         self.expire_fragments();
+        self.run_neighbor_timers();
         self.run_loopback();
         self.serve_memory_waiters();
     }
@@ -225,6 +233,7 @@ impl Stack {
             self.coarse.next_deadline(),
             self.tables.time_wait.peek(),
             self.fragments.next_deadline(&self.cx),
+            self.neighbors.next_deadline(),
         ]
         .into_iter()
         .flatten()

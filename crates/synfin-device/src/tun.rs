@@ -1,8 +1,8 @@
-//! TUN: a network interface of the kernel whose other end is this process.
+//! TUN and TAP: a network interface of the kernel whose other end is this process.
 //!
 //! What the options and errors are; the work is done in `linux`. A TUN device carries whole IP
-//! packets, one per read and write. Other systems compile, and tell at run time that they have
-//! none.
+//! packets, a TAP device Ethernet frames, one per read and write. Other systems compile, and tell
+//! at run time that they have none.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -15,6 +15,8 @@ mod unsupported;
 
 use std::net::IpAddr;
 use std::{error, fmt, io};
+
+use synfin_core::wire::MacAddress;
 
 #[cfg(target_os = "linux")]
 pub use self::linux::Tun;
@@ -31,6 +33,9 @@ pub struct TunOptions {
     pub name: String,
     /// The largest packet in octets.
     pub mtu: u32,
+    /// The hardware address of our end of a TAP device, which carries Ethernet frames; `None` is a
+    /// TUN device. The kernel's end has another one, which it chooses.
+    pub station: Option<MacAddress>,
     /// The interface stays when the process ends.
     pub persist: bool,
     /// How many packets the kernel queues towards us. It should be at least the largest window
@@ -46,9 +51,18 @@ impl TunOptions {
         Self {
             name: name.into(),
             mtu: 1500,
+            station: None,
             persist: false,
             tx_queue_len: 10_000,
             addresses: Vec::new(),
+        }
+    }
+
+    /// The defaults for a TAP device with this hardware address of our end.
+    pub fn tap(name: impl Into<String>, station: MacAddress) -> Self {
+        Self {
+            station: Some(station),
+            ..Self::new(name)
         }
     }
 
@@ -98,7 +112,7 @@ pub enum TunError {
         /// The interface.
         name: String,
     },
-    /// The interface exists and is not a TUN device.
+    /// The interface exists and is not a device of the kind wanted, TUN or TAP.
     NotTun {
         /// The interface.
         name: String,
@@ -131,8 +145,8 @@ impl fmt::Display for TunError {
                 f,
                 "no privilege for the TUN device {name}: it needs CAP_NET_ADMIN. Run as root, or \
                  once `sudo setcap cap_net_admin+ep PROGRAM`, or make the device beforehand: \
-                 `sudo ip tuntap add dev {name} mode tun user $USER`, then \
-                 `sudo ip addr add ADDRESS/LENGTH dev {name}` for each address and \
+                 `sudo ip tuntap add dev {name} mode tun user $USER` (`mode tap` for Ethernet), \
+                 then `sudo ip addr add ADDRESS/LENGTH dev {name}` for each address and \
                  `sudo ip link set dev {name} up`"
             ),
             Self::NoDevice => f.write_str(
@@ -147,7 +161,8 @@ impl fmt::Display for TunError {
             ),
             Self::NotTun { name } => write!(
                 f,
-                "{name} is a network interface of another kind than TUN: choose another name"
+                "{name} is a network interface of another kind than the TUN or TAP wanted: choose \
+                 another name"
             ),
             Self::NameTooLong { name } => {
                 write!(

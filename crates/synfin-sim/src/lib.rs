@@ -58,6 +58,6 @@ pub use link::{LinkConfig, LinkCounts, LinkId, Loss, Verdict, Way};
 pub use pair::Pair;
 pub use port::SimPort;
 pub use random::Random;
-pub use random_network::{Findings, RandomNetwork, Shape, run_seed};
+pub use random_network::{Findings, RandomNetwork, Shape, run_seed, run_shaped};
 
 pub use sim::{Ran, Sim};

@@ -31,10 +31,26 @@ impl Pair {
         Self::with(seed, link, |config| config, |config| config)
     }
 
+    /// The default configuration on both sides, and an Ethernet switch between them.
+    pub fn on_ethernet(seed: u64, link: LinkConfig) -> Self {
+        let join = |sim: &mut Sim, ends: [HostId; 2]| sim.ethernet(&ends, link);
+        Self::joined(seed, join, |config| config, |config| config)
+    }
+
     /// With changes to the client and to the server.
     pub fn with(
         seed: u64,
         link: LinkConfig,
+        client: impl FnOnce(HostConfig) -> HostConfig,
+        server: impl FnOnce(HostConfig) -> HostConfig,
+    ) -> Self {
+        let join = |sim: &mut Sim, [one, other]: [HostId; 2]| sim.link(one, other, link);
+        Self::joined(seed, join, client, server)
+    }
+
+    fn joined(
+        seed: u64,
+        join: impl FnOnce(&mut Sim, [HostId; 2]) -> LinkId,
         client: impl FnOnce(HostConfig) -> HostConfig,
         server: impl FnOnce(HostConfig) -> HostConfig,
     ) -> Self {
@@ -46,7 +62,7 @@ impl Pair {
         let mut sim = Sim::new(seed);
         let client = sim.add_host(client(host("client", 1)));
         let server = sim.add_host(server(host("server", 2)));
-        let link = sim.link(client, server, link);
+        let link = join(&mut sim, [client, server]);
         let listener = sim
             .stack_mut(server)
             .listen(ListenAddr::port(80), ListenOptions::default())

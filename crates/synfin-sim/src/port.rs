@@ -10,7 +10,7 @@ use synfin_core::{Device, DeviceCaps, Frame, Instant, TraceSeq, Transmit, Transm
 #[derive(Clone, Debug)]
 pub struct SimPort {
     state: Arc<Mutex<PortState>>,
-    mtu: u32,
+    caps: DeviceCaps,
 }
 
 /// A packet on its way out.
@@ -31,7 +31,7 @@ struct PortState {
 }
 
 impl SimPort {
-    pub(crate) fn new(mtu: u32, batch: usize) -> Self {
+    pub(crate) fn new(caps: DeviceCaps, batch: usize) -> Self {
         let state = PortState {
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -41,7 +41,7 @@ impl SimPort {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
-            mtu,
+            caps,
         }
     }
 
@@ -97,7 +97,7 @@ impl SimPort {
 
 impl Device for SimPort {
     fn caps(&self) -> DeviceCaps {
-        DeviceCaps::ip(self.mtu)
+        self.caps
     }
 
     fn receive(&mut self, _now: Instant, frame: &mut Frame) -> bool {

@@ -65,7 +65,11 @@ impl RandomNetwork {
         let mut sim = Sim::new(seed);
         let client = sim.add_host(plan.host("client", 1, &mut random));
         let server = sim.add_host(plan.host("server", 2, &mut random));
-        sim.link(client, server, plan.link.clone());
+        if shape.ethernet {
+            sim.ethernet(&[client, server], plan.link.clone());
+        } else {
+            sim.link(client, server, plan.link.clone());
+        }
         let party = |role| Rc::new(RefCell::new(Party::new(role, &plan)));
         let parties = [party(Role::Client), party(Role::Server)];
         sim.set_app(client, Rc::clone(&parties[0]));
@@ -151,8 +155,16 @@ fn nothing_is_left(stack: &Stack) -> Result<(), String> {
 /// # Errors
 /// See above.
 pub fn run_seed(seed: u64) -> Result<Findings, String> {
-    run_caught(&mut RandomNetwork::new(seed)).map_err(|rule| {
-        let mut again = RandomNetwork::new(seed);
+    run_shaped(seed, Shape::default())
+}
+
+/// The same with some things decided.
+///
+/// # Errors
+/// See above.
+pub fn run_shaped(seed: u64, shape: Shape) -> Result<Findings, String> {
+    run_caught(&mut RandomNetwork::with_shape(seed, shape)).map_err(|rule| {
+        let mut again = RandomNetwork::with_shape(seed, shape);
         again.record();
         let _ = run_caught(&mut again);
         let picture = ladder(&again.timeline(), Style::default());

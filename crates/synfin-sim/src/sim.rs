@@ -3,12 +3,14 @@
 mod network;
 mod record;
 mod run;
+mod segment;
 
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use synfin_core::{Instant, Stack};
+use synfin_core::wire::MacAddress;
+use synfin_core::{DeviceCaps, Instant, Stack};
 use synfin_trace::{PacketId, TimelineBuilder};
 
 use crate::app::App;
@@ -41,14 +43,16 @@ pub struct Sim {
     packets: u64,
 }
 
-/// A link between two hosts.
+/// A link between two hosts, or an Ethernet segment with any number.
 struct Link {
-    /// Towards the second end, towards the first; ways and counts too.
-    configs: [LinkConfig; 2],
-    ways: [Way; 2],
-    counts: [LinkCounts; 2],
+    /// Of what each end sends; ways and counts too.
+    configs: Vec<LinkConfig>,
+    ways: Vec<Way>,
+    counts: Vec<LinkCounts>,
     /// Hosts, and which attachment of theirs.
-    ends: [(usize, usize); 2],
+    ends: Vec<(usize, usize)>,
+    /// The hardware addresses of the ends; none on a link of IP packets.
+    stations: Vec<MacAddress>,
     cut: bool,
     /// The link in whose queues its packets stand, if not in its own.
     queue_of: Option<usize>,
@@ -170,25 +174,62 @@ impl Sim {
     /// on, then what `other` sends on. Each host's device has the MTU of its own direction.
     pub fn link_ways(&mut self, one: HostId, other: HostId, configs: [LinkConfig; 2]) -> LinkId {
         let id = LinkId(self.links.len());
-        let mut ends = [(0, 0); 2];
+        let mut ends = Vec::new();
         for (side, host) in [one, other].into_iter().enumerate() {
-            ends[side] = (host.0, self.attach(host, id, side, configs[side].mtu));
+            let caps = DeviceCaps::ip(configs[side].mtu);
+            ends.push((host.0, self.attach(host, id, side, caps)));
         }
         let way = |side: u64| Way::new(Random::part(self.seed, (id.0 as u64) << 1 | side));
         self.links.push(Link {
-            ways: [way(0), way(1)],
-            counts: [LinkCounts::default(); 2],
-            configs,
+            ways: vec![way(0), way(1)],
+            counts: vec![LinkCounts::default(); 2],
+            configs: configs.to_vec(),
             ends,
+            stations: Vec::new(),
             cut: false,
             queue_of: None,
         });
         id
     }
 
-    fn attach(&mut self, host: HostId, link: LinkId, side: usize, mtu: u32) -> usize {
+    /// Joins hosts by an Ethernet switch. Each gets a device with a hardware address
+    /// ([`station`](Self::station)); what a host sends meets the link as in [`link`](Self::link),
+    /// then it goes to the station that is named, or to all others. Link headers and padding do
+    /// not count: `config` is about packets.
+    pub fn ethernet(&mut self, hosts: &[HostId], config: LinkConfig) -> LinkId {
+        let id = LinkId(self.links.len());
+        let mut ends = Vec::new();
+        let mut stations = Vec::new();
+        for (side, host) in hosts.iter().enumerate() {
+            let mac = segment::station(id.0, side);
+            let caps = DeviceCaps::ethernet(config.mtu, mac);
+            ends.push((host.0, self.attach(*host, id, side, caps)));
+            stations.push(mac);
+        }
+        let part = |side: usize| (1 << 62) | (id.0 as u64) << 16 | side as u64;
+        let way = |side: usize| Way::new(Random::part(self.seed, part(side)));
+        self.links.push(Link {
+            ways: (0..hosts.len()).map(way).collect(),
+            counts: vec![LinkCounts::default(); hosts.len()],
+            configs: vec![config; hosts.len()],
+            ends,
+            stations,
+            cut: false,
+            queue_of: None,
+        });
+        id
+    }
+
+    /// The hardware address of a host on an Ethernet segment; `None` when it is not on it.
+    pub fn station(&self, host: HostId, link: LinkId) -> Option<MacAddress> {
+        let link = &self.links[link.0];
+        let side = link.ends.iter().position(|(at, _)| *at == host.0)?;
+        link.stations.get(side).copied()
+    }
+
+    fn attach(&mut self, host: HostId, link: LinkId, side: usize, caps: DeviceCaps) -> usize {
         let host = &mut self.hosts[host.0];
-        let port = SimPort::new(mtu, host.config.batch);
+        let port = SimPort::new(caps, host.config.batch);
         if let Some(engine) = &mut host.engine {
             let first = host.attachments.is_empty();
             let addresses: &[_] = if first { &host.config.addresses } else { &[] };
@@ -210,7 +251,9 @@ impl Sim {
 
     /// Changes what a link is like from now on, but for its MTU.
     pub fn set_link(&mut self, link: LinkId, config: LinkConfig) {
-        self.set_link_ways(link, [config.clone(), config]);
+        for way in &mut self.links[link.0].configs {
+            *way = config.clone().mtu(way.mtu);
+        }
     }
 
     /// Lets the packets of `link` stand in the queues of `bottleneck`, with its own in one order:
@@ -229,8 +272,11 @@ impl Sim {
     }
 
     /// What a link did to the packets offered so far: those of its first end, those of its second.
+    /// A frame for several stations counts once.
     pub fn link_counts(&self, link: LinkId) -> [LinkCounts; 2] {
-        self.links[link.0].counts
+        let counts = &self.links[link.0].counts;
+        let of = |side: usize| counts.get(side).copied().unwrap_or_default();
+        [of(0), of(1)]
     }
 
     /// Cuts a link, or joins it again. What is under way still arrives.

@@ -1,7 +1,7 @@
 //! Streams and liveness over random networks. `SYNFIN_SEED` sets the first seed, `SYNFIN_RUNS`
 //! how many, `SYNFIN_CHECK_DETERMINISM=1` runs each twice.
 
-use synfin_sim::{RandomNetwork, Shape, run_seed};
+use synfin_sim::{RandomNetwork, Shape, run_seed, run_shaped};
 
 fn from_environment(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -37,6 +37,27 @@ fn streams_arrive_in_any_network() {
     assert!(graceful > broken, "most connections end in order");
 }
 
+/// The same on Ethernet segments, where hosts find each other first, with every loss and disorder
+/// of the link; and nothing of the neighbours is left either.
+/// covers: INV-1, INV-2, INV-11, INV-13, INV-15
+#[test]
+fn streams_arrive_on_any_segment() {
+    let shape = Shape {
+        ethernet: true,
+        ..Shape::default()
+    };
+    let (mut graceful, mut broken) = (0, 0);
+    for seed in 1..=300 {
+        let findings = run_shaped(seed, shape).unwrap_or_else(|problem| panic!("{problem}"));
+        graceful += findings.graceful;
+        broken += findings.broken;
+        if seed % 10 == 0 {
+            assert_eq!(run_shaped(seed, shape), Ok(findings), "seed {seed}");
+        }
+    }
+    assert!(graceful > broken, "most connections end in order");
+}
+
 /// covers: INV-13
 #[test]
 fn the_same_seed_gives_the_same_octets() {
@@ -59,6 +80,7 @@ fn batches_change_nothing_that_matters() {
             let shape = Shape {
                 batch: Some(batch),
                 clean: true,
+                ..Shape::default()
             };
             let findings = RandomNetwork::with_shape(seed, shape).run();
             let findings = findings.unwrap_or_else(|problem| panic!("seed {seed}: {problem}"));

@@ -12,7 +12,7 @@ use pcap_file::pcapng::blocks::interface_description::{
 };
 use pcap_file::{DataLink, PcapError};
 
-use synfin_core::{CaptureSink, Direction, Instant, TraceSeq};
+use synfin_core::{CaptureSink, Direction, Instant, Medium, TraceSeq};
 
 use crate::packet::Packet;
 use crate::timeline::Timeline;
@@ -29,42 +29,83 @@ const SNAP_LEN: u32 = 262_144;
 const NANOSECONDS: u8 = 9;
 
 /// Writes every packet of a timeline when it leaves its sender, on an interface with the sender's
-/// name. Lost packets are there too, and their comment says so. The clock starts at
-/// 2000-01-01.
+/// name: one of whole IP packets, or of Ethernet frames where the packet has a link header. Lost
+/// packets are there too, and their comment says so. The clock starts at 2000-01-01.
 ///
 /// # Errors
 /// Those of `to`.
 pub fn pcapng(timeline: &Timeline, to: impl Write) -> io::Result<()> {
     let mut writer = PcapNgWriter::new(to).map_err(into_io)?;
-    for name in &timeline.ends {
-        let interface = InterfaceDescriptionBlock {
-            linktype: DataLink::RAW,
-            snaplen: SNAP_LEN,
-            options: vec![
-                InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
-                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-            ],
-        };
-        writer.write_pcapng_block(interface).map_err(into_io)?;
+    let interfaces = interfaces(timeline);
+    for (end, link) in &interfaces {
+        let block = interface(*link, &timeline.ends[*end]);
+        writer.write_pcapng_block(block).map_err(into_io)?;
     }
     for packet in &timeline.packets {
-        write_packet(&mut writer, timeline, packet).map_err(into_io)?;
+        let of_it = (packet.from.0, link_type(packet));
+        let interface = interfaces.iter().position(|other| *other == of_it);
+        let interface = interface.unwrap_or(packet.from.0) as u32;
+        write_packet(&mut writer, timeline, packet, interface).map_err(into_io)?;
     }
     writer.into_inner().flush()
+}
+
+/// One for each end and each kind of link that it sent on; one at least.
+fn interfaces(timeline: &Timeline) -> Vec<(usize, DataLink)> {
+    let mut interfaces = Vec::new();
+    for end in 0..timeline.ends.len() {
+        let sent = timeline
+            .packets
+            .iter()
+            .filter(|packet| packet.from.0 == end);
+        let ethernet = sent.clone().any(|packet| !packet.link_header.is_empty());
+        if !ethernet || sent.clone().any(|packet| packet.link_header.is_empty()) {
+            interfaces.push((end, DataLink::RAW));
+        }
+        if ethernet {
+            interfaces.push((end, DataLink::ETHERNET));
+        }
+    }
+    interfaces
+}
+
+fn link_type(packet: &Packet) -> DataLink {
+    if packet.link_header.is_empty() {
+        DataLink::RAW
+    } else {
+        DataLink::ETHERNET
+    }
+}
+
+fn interface(linktype: DataLink, name: &str) -> InterfaceDescriptionBlock<'_> {
+    InterfaceDescriptionBlock {
+        linktype,
+        snaplen: SNAP_LEN,
+        options: vec![
+            InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
+            InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
+        ],
+    }
 }
 
 fn write_packet<W: Write>(
     writer: &mut PcapNgWriter<W>,
     timeline: &Timeline,
     packet: &Packet,
+    interface_id: u32,
 ) -> Result<(), PcapError> {
     let start = timeline.start.unwrap_or(Instant::START);
     let comment = comment(packet);
+    let frame = if packet.link_header.is_empty() {
+        Cow::Borrowed(&packet.octets[..])
+    } else {
+        Cow::Owned([&packet.link_header[..], &packet.octets[..]].concat())
+    };
     let block = EnhancedPacketBlock {
-        interface_id: packet.from.0 as u32,
+        interface_id,
         timestamp: Duration::from_secs(EPOCH) + packet.sent.saturating_duration_since(start),
-        original_len: packet.octets.len() as u32,
-        data: Cow::Borrowed(&packet.octets),
+        original_len: frame.len() as u32,
+        data: frame,
         options: comment
             .into_iter()
             .map(|text| EnhancedPacketOption::Comment(Cow::Owned(text)))
@@ -108,16 +149,21 @@ impl<W: Write> LiveCapture<W> {
     ///
     /// # Errors
     /// Those of `to`.
-    pub fn new(to: W, interface: &str, epoch: Duration) -> io::Result<Self> {
+    pub fn new(to: W, name: &str, epoch: Duration) -> io::Result<Self> {
+        Self::on(Medium::Ip, to, name, epoch)
+    }
+
+    /// The same for a device with this medium: its frames are written as they are.
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub fn on(medium: Medium, to: W, name: &str, epoch: Duration) -> io::Result<Self> {
         let mut writer = PcapNgWriter::new(to).map_err(into_io)?;
-        let block = InterfaceDescriptionBlock {
-            linktype: DataLink::RAW,
-            snaplen: SNAP_LEN,
-            options: vec![
-                InterfaceDescriptionOption::IfName(Cow::Borrowed(interface)),
-                InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
-            ],
+        let link = match medium {
+            Medium::Ethernet(_) => DataLink::ETHERNET,
+            _ => DataLink::RAW,
         };
+        let block = interface(link, name);
         writer.write_pcapng_block(block).map_err(into_io)?;
         Ok(Self {
             writer,

@@ -38,7 +38,9 @@ pub struct Packet {
     pub sent: Instant,
     /// What became of it.
     pub fate: Fate,
-    /// The packet, from its IP header on.
+    /// Its link header; empty where there is none.
+    pub link_header: Vec<u8>,
+    /// The packet, from its IP header on; where the link header says so, another unit.
     pub octets: Vec<u8>,
     /// Addresses and ports, the sender's first; `None` if it holds no TCP segment.
     pub tuple: Option<FourTuple>,
@@ -102,6 +104,7 @@ pub(crate) fn parse(id: PacketId, life: u32, trip: Trip) -> Packet {
         fate: trip.fate,
         tuple: read.map(|(tuple, _)| tuple),
         segment: read.map(|(_, segment)| segment),
+        link_header: trip.link_header,
         octets: trip.octets,
         reason: None,
         flow: FlowId::NONE,

@@ -61,7 +61,9 @@ pub struct Trip {
     pub sent: Instant,
     /// What became of it.
     pub fate: Fate,
-    /// The packet, from its IP header on.
+    /// Its link header; empty where there is none.
+    pub link_header: Vec<u8>,
+    /// The packet, from its IP header on; where the link header says so, another unit.
     pub octets: Vec<u8>,
     /// The record of the sender that tells why.
     pub trace: Option<TraceSeq>,

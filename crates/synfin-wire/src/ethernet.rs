@@ -1,7 +1,7 @@
 //! The Ethernet II header.
 
 use core::fmt;
-use core::net::Ipv6Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::ParseError;
 use crate::writer::{Writer, array_at, u16_at};
@@ -37,6 +37,12 @@ impl MacAddress {
     /// Whether this can be the address of a station.
     pub fn is_unicast(self) -> bool {
         !self.is_multicast() && self != Self::UNSPECIFIED
+    }
+
+    /// The group address for an IPv4 multicast address: its low 23 bits (RFC 1112 section 6.4).
+    pub const fn of_ipv4_multicast(group: Ipv4Addr) -> Self {
+        let [_, b, c, d] = group.octets();
+        Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
     }
 
     /// The group address for an IPv6 multicast address (RFC 2464 section 7).
@@ -126,5 +132,7 @@ mod tests {
         assert!(MacAddress::BROADCAST.is_multicast());
         let group = MacAddress::of_ipv6_multicast("ff02::1:ff00:2".parse().unwrap());
         assert_eq!(group.to_string(), "33:33:ff:00:00:02");
+        let group = MacAddress::of_ipv4_multicast("224.129.2.3".parse().unwrap());
+        assert_eq!(group.to_string(), "01:00:5e:01:02:03");
     }
 }

@@ -3,7 +3,7 @@
 use std::panic;
 use std::path::Path;
 
-use synfin_core::{CaptureSink, Direction, Instant};
+use synfin_core::{CaptureSink, Direction, Instant, Medium};
 use synfin_interop::capture::{self, Packets};
 use synfin_interop::harness::Test;
 
@@ -62,7 +62,7 @@ fn checksum(octets: &[u8]) -> u16 {
 }
 
 fn write(path: &Path, packets: &[Vec<u8>]) {
-    let mut sink = Packets::to(path);
+    let mut sink = Packets::to(path, Medium::Ip);
     for (ms, packet) in (1..).zip(packets) {
         sink.frame(
             Instant::from_nanos(ms * 1_000_000),

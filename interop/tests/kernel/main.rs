@@ -8,6 +8,8 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod closing;
 #[cfg(target_os = "linux")]
+mod ethernet;
+#[cfg(target_os = "linux")]
 mod fast_open;
 #[cfg(target_os = "linux")]
 mod judgement;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     tests.extend(urgent::tests());
     tests.extend(ping::tests());
     tests.extend(loss::tests());
+    tests.extend(ethernet::tests());
     synfin_interop::harness::run(tests)
 }
 

@@ -81,7 +81,7 @@ fn a_bad_network(family: Family, role: Role) {
 }
 
 /// Both sides send `len` octets at the same time, end their half, and find what they expect.
-fn exchange(host: &Host, family: Family, role: Role, len: u64) {
+pub(crate) fn exchange(host: &Host, family: Family, role: Role, len: u64) {
     let Pair {
         ours, mut theirs, ..
     } = Pair::open(host, role, family);
@@ -170,7 +170,7 @@ fn fetch_from_nginx(family: Family) {
     capture::judge_bulk(&capture, &capture::SLOW_RECEIVER);
 }
 
-fn fetch_and_compare(host: &Host, nginx: &Nginx, folder: &Path, size: u64) {
+pub(crate) fn fetch_and_compare(host: &Host, nginx: &Nginx, folder: &Path, size: u64) {
     let name = format!("{size}.bin");
     let hash = make_file(&folder.join(&name), size);
     let ours = request(host, nginx, &name);
@@ -264,7 +264,7 @@ fn upload_on_a_bad_network(family: Family) {
 }
 
 /// Takes one PUT of curl, answers it and compares what came with what was sent.
-fn upload(host: &Host, family: Family, folder: &Path, size: u64) {
+pub(crate) fn upload(host: &Host, family: Family, folder: &Path, size: u64) {
     let port = 9000 + (size % 97) as u16;
     let listener = host.listen(port);
     let file = folder.join("upload.bin");

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::driver::DeviceId;
+use crate::ip::route::common_prefix;
 
 /// Names a local address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +75,22 @@ impl AddressTable {
 
     pub(crate) fn is_own(&self, addr: IpAddr) -> bool {
         self.configured.iter().any(|entry| entry.addr == addr)
+    }
+
+    pub(crate) fn is_own_on(&self, device: DeviceId, addr: IpAddr) -> bool {
+        self.configured
+            .iter()
+            .any(|entry| entry.addr == addr && entry.device == device)
+    }
+
+    /// The address on a device that has most in common with another of its family.
+    pub(crate) fn nearest_on(&self, device: DeviceId, to: IpAddr) -> Option<IpAddr> {
+        self.configured
+            .iter()
+            .filter(|own| own.device == device)
+            .filter_map(|own| common_prefix(own.addr, to).map(|n| (n, own.addr)))
+            .max_by_key(|(n, _)| *n)
+            .map(|(_, addr)| addr)
     }
 
     pub(crate) fn configured(&self) -> impl Iterator<Item = &ConfiguredAddress> {

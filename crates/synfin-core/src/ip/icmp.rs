@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use synfin_wire::icmpv4::{self, Icmpv4Message};
 use synfin_wire::icmpv6::{self, Icmpv6Message};
 use synfin_wire::{
-    FourTuple, Ipv4Header, Ipv6Header, SeqNum, extension, ipv6, parse_quote, protocol,
+    FourTuple, Ipv4Header, Ipv6Header, Quote, SeqNum, extension, ipv6, parse_quote, protocol,
 };
 
 use crate::counters::DropReason;
@@ -45,6 +45,21 @@ pub(crate) struct IcmpError {
     pub(crate) protocol: u8,
     pub(crate) seq: SeqNum,
     pub(crate) kind: IcmpKind,
+}
+
+impl IcmpError {
+    /// The error about a packet of ours.
+    pub(crate) const fn about(quote: &Quote, kind: IcmpKind) -> Self {
+        Self {
+            quoted: FourTuple {
+                local: SocketAddr::new(quote.src, quote.src_port),
+                remote: SocketAddr::new(quote.dst, quote.dst_port),
+            },
+            protocol: quote.protocol,
+            seq: quote.seq,
+            kind,
+        }
+    }
 }
 
 /// Classes of errors (conformance list 5.4).
@@ -197,16 +212,7 @@ fn error(kind: IcmpKind, quote: &[u8]) -> IcmpIn {
     let Some(quote) = parse_quote(quote) else {
         return IcmpIn::Drop(DropReason::BadIcmp);
     };
-    let quoted = FourTuple {
-        local: SocketAddr::new(quote.src, quote.src_port),
-        remote: SocketAddr::new(quote.dst, quote.dst_port),
-    };
-    IcmpIn::Error(IcmpError {
-        quoted,
-        protocol: quote.protocol,
-        seq: quote.seq,
-        kind,
-    })
+    IcmpIn::Error(IcmpError::about(&quote, kind))
 }
 
 /// An error message about a packet, from `source`; `None` where nothing may be said.

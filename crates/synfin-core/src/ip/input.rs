@@ -63,11 +63,21 @@ impl Fragment {
     }
 }
 
+impl Packet {
+    /// The payload in the octets that were parsed.
+    pub(crate) fn payload<'a>(&self, whole: &'a [u8]) -> &'a [u8] {
+        let end = self.payload_start + self.payload_len;
+        whole.get(self.payload_start..end).unwrap_or_default()
+    }
+}
+
 /// Why a packet was not taken, and what its sender is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) reason: DropReason,
     pub(crate) answer: Option<HeaderProblem>,
+    /// It was sent to a multicast group.
+    pub(crate) multicast: bool,
 }
 
 /// An ICMPv6 parameter problem.
@@ -82,6 +92,7 @@ impl From<DropReason> for Refused {
         Self {
             reason,
             answer: None,
+            multicast: false,
         }
     }
 }
@@ -148,8 +159,8 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
     });
     let payload_len = whole.len().saturating_sub(upper.offset);
     match fragment {
-        Some(fragment) => check_part_v6(fragment, upper.offset, payload_len)?,
-        None => check_known(&upper)?,
+        Some(fragment) => check_part_v6(fragment, &header, upper.offset, payload_len)?,
+        None => check_known(&upper, &header)?,
     }
     Ok(Packet {
         src: header.src.into(),
@@ -165,7 +176,12 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
 }
 
 /// A part that begins at `start`, behind its fragment header. covers: 8200-7
-fn check_part_v6(fragment: Fragment, start: usize, len: usize) -> Result<(), Refused> {
+fn check_part_v6(
+    fragment: Fragment,
+    header: &Ipv6Header,
+    start: usize,
+    len: usize,
+) -> Result<(), Refused> {
     let header_at = start - extension::FRAGMENT_HEADER_LEN;
     let Err(bad) = fragment.check(header_at - ipv6::HEADER_LEN, len) else {
         return Ok(());
@@ -179,6 +195,7 @@ fn check_part_v6(fragment: Fragment, start: usize, len: usize) -> Result<(), Ref
     Err(Refused {
         reason: DropReason::BadFragment,
         answer: pointer.map(|pointer| HeaderProblem { code, pointer }),
+        multicast: header.dst.is_multicast(),
     })
 }
 
@@ -187,7 +204,7 @@ const PAYLOAD_LENGTH_AT: u32 = 4;
 const FRAGMENT_OFFSET_AT: u32 = 2;
 
 /// covers: 8200-2
-fn check_known(upper: &UpperLayer) -> Result<(), Refused> {
+fn check_known(upper: &UpperLayer, header: &Ipv6Header) -> Result<(), Refused> {
     let known = [
         protocol::TCP,
         protocol::UDP,
@@ -203,6 +220,7 @@ fn check_known(upper: &UpperLayer) -> Result<(), Refused> {
         return Err(Refused {
             reason: DropReason::UnknownProtocol,
             answer,
+            multicast: header.dst.is_multicast(),
         });
     }
     Ok(())
@@ -221,6 +239,7 @@ fn refusal(error: ChainError, header: &Ipv6Header) -> Refused {
     Refused {
         reason: DropReason::BadExtensionHeader,
         answer,
+        multicast: header.dst.is_multicast(),
     }
 }
 
@@ -279,7 +298,7 @@ fn can_send(src: IpAddr, addresses: &AddressTable, loopback: bool) -> bool {
     possible && (loopback || !from_ourselves)
 }
 
-fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
+pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
     let broadcast = match addr {
         IpAddr::V4(addr) => addresses.is_broadcast(addr),
         IpAddr::V6(_) => false,

@@ -59,7 +59,7 @@ impl Route {
 }
 
 /// Equal leading bits; `None` for addresses of two families.
-fn common_prefix(a: IpAddr, b: IpAddr) -> Option<u32> {
+pub(crate) fn common_prefix(a: IpAddr, b: IpAddr) -> Option<u32> {
     match (a, b) {
         (IpAddr::V4(a), IpAddr::V4(b)) => Some((u32::from(a) ^ u32::from(b)).leading_zeros()),
         (IpAddr::V6(a), IpAddr::V6(b)) => Some((u128::from(a) ^ u128::from(b)).leading_zeros()),
@@ -98,6 +98,18 @@ impl RouteTable {
         let candidates = self.routes.iter().filter(|route| route.leads_to(dst));
         // Of equal keys `min_by_key` takes the first.
         candidates.min_by_key(|route| (core::cmp::Reverse(route.prefix_len), route.metric))
+    }
+
+    /// The next hop on a device towards a destination that is no group; `None` without a route.
+    /// Link-local addresses are on every link.
+    pub(crate) fn next_hop(&self, dst: IpAddr, device: DeviceId) -> Option<IpAddr> {
+        if matches!(dst, IpAddr::V6(dst) if dst.is_unicast_link_local()) {
+            return Some(dst);
+        }
+        let candidates = self.routes.iter();
+        let candidates = candidates.filter(|r| r.device == device && r.leads_to(dst));
+        let best = candidates.min_by_key(|r| (core::cmp::Reverse(r.prefix_len), r.metric))?;
+        Some(best.gateway.unwrap_or(dst))
     }
 
     /// The source address for a connection: the route's, or that of ours on the route's device

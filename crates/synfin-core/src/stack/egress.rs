@@ -1,11 +1,13 @@
 //! From the ready queue to a frame: the one place where octets leave.
 
+mod frame;
+
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use synfin_wire::checksum::{self, Sum};
 use synfin_wire::tcp::{self, Header, Options};
-use synfin_wire::{Flags, FourTuple, SeqNum, protocol};
+use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum, protocol};
 
 use crate::buffer::{Chunk, Slices};
 use crate::config::SocketOptions;
@@ -34,6 +36,14 @@ pub(super) struct Scratch {
     header: Vec<u8>,
 }
 
+impl Scratch {
+    /// Leaves room for a link header and forgets the rest.
+    fn begin(&mut self, link_len: usize) {
+        self.header.clear();
+        self.header.resize(link_len, 0);
+    }
+}
+
 /// A frame whose headers stand in the scratch space.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -41,6 +51,31 @@ struct Plan {
     seq: SeqNum,
     trace: Option<TraceSeq>,
     checksum: Checksum,
+    address: Address,
+}
+
+/// How a frame gets its link header, where there is one.
+#[derive(Clone, Copy, Debug)]
+enum Address {
+    /// By the destination of its packet.
+    ByDestination,
+    /// It goes to this station.
+    Station(MacAddress),
+    /// It has it.
+    Written,
+}
+
+impl Plan {
+    /// A packet without text.
+    const fn of_header(seq: SeqNum, trace: Option<TraceSeq>) -> Self {
+        Self {
+            payload: None,
+            seq,
+            trace,
+            checksum: Checksum::Complete,
+            address: Address::ByDestination,
+        }
+    }
 }
 
 /// What follows the headers.
@@ -81,7 +116,7 @@ impl Stack {
     pub fn poll_transmit(&mut self, now: Instant, device: DeviceId) -> Option<Transmit<'_>> {
         self.set_now(now);
         self.run_loopback();
-        let plan = self.next_plan(device)?;
+        let plan = self.next_frame(device)?;
         self.cx.counters.frames_out += 1;
         Some(Transmit {
             header: &self.scratch.header,
@@ -95,6 +130,7 @@ impl Stack {
 
     /// The next frame of the loopback device, as an owned buffer.
     pub(super) fn next_loopback_frame(&mut self) -> Option<Chunk> {
+        self.scratch.begin(0);
         let plan = self.next_plan(Self::LOOPBACK)?;
         let payload = payload_of(&self.tables.conns, plan.payload);
         let len = self.scratch.header.len() + payload.len();
@@ -183,6 +219,7 @@ impl Stack {
             seq: emission.seq,
             trace,
             checksum,
+            address: Address::ByDestination,
         })
     }
 
@@ -241,19 +278,15 @@ impl Stack {
             &Slices::default(),
             false,
         );
-        let seq = out.header.seq;
-        Some(Plan {
-            payload: None,
-            seq,
-            trace,
-            checksum: Checksum::Complete,
-        })
+        Some(Plan::of_header(out.header.seq, trace))
     }
 
     fn plan_reply(&mut self, device: DeviceId, reply: Reply) -> Plan {
         match reply {
             Reply::Segment(segment) => self.plan_segment_reply(&segment),
-            Reply::Icmp(message) => self.plan_icmp(device, message),
+            Reply::Icmp(message) => self.plan_icmp(device, message, self.cx.config.socket.ttl),
+            Reply::Arp { to, packet } => self.plan_arp(device, to, &packet),
+            Reply::Discovery { to, message } => self.plan_discovery(device, to, message),
         }
     }
 
@@ -293,41 +326,31 @@ impl Stack {
             &Slices::default(),
             false,
         );
-        Plan {
-            payload: None,
-            seq: reply.seq,
-            trace,
-            checksum: Checksum::Complete,
-        }
+        Plan::of_header(reply.seq, trace)
     }
 
-    fn plan_icmp(&mut self, device: DeviceId, message: IcmpMessage) -> Plan {
+    fn plan_icmp(&mut self, device: DeviceId, message: IcmpMessage, ttl: u8) -> Plan {
         let meta = IpMeta {
             src: message.src,
             dst: message.dst,
             protocol: message.protocol,
-            ttl: self.cx.config.socket.ttl,
+            ttl,
             tos: 0,
             flow_label: 0,
             fragment_id: None,
         };
         let mtu = self.mtu_towards(device, message.dst);
         let header = &mut self.scratch.header;
-        header.clear();
         if message.sent.is_none() && meta.header_len() + message.bytes.len() <= mtu {
-            header.resize(meta.header_len(), 0);
-            meta.emit(message.bytes.len(), header);
+            let start = header.len();
+            header.resize(start + meta.header_len(), 0);
+            meta.emit(message.bytes.len(), &mut header[start..]);
             header.extend_from_slice(&message.bytes);
             self.cx.counters.icmp_out += 1;
         } else {
             self.write_part(device, message, &meta, mtu);
         }
-        Plan {
-            payload: None,
-            seq: SeqNum::new(0),
-            trace: None,
-            checksum: Checksum::Complete,
-        }
+        Plan::of_header(SeqNum::new(0), None)
     }
 }
 
@@ -607,7 +630,8 @@ fn trace_sent(
     )
 }
 
-/// Writes IP and TCP header. covers: 9293-MUST-2, 9293-MUST-48, 9293-MUST-49, 8504-1
+/// Writes IP and TCP header behind what stands in `to`. covers: 9293-MUST-2, 9293-MUST-48,
+/// 9293-MUST-49, 8504-1
 fn write(
     to: &mut Vec<u8>,
     cx: &Context,
@@ -632,10 +656,10 @@ fn write(
     };
     let ip_len = meta.header_len();
     let tcp_len = out.header.header_len();
-    to.clear();
-    to.resize(ip_len + tcp_len, 0);
-    meta.emit(tcp_len + payload.len(), to);
-    let segment = &mut to[ip_len..];
+    let start = to.len();
+    to.resize(start + ip_len + tcp_len, 0);
+    meta.emit(tcp_len + payload.len(), &mut to[start..]);
+    let segment = &mut to[start + ip_len..];
     out.header.emit(segment);
     let len = (tcp_len + payload.len()) as u32;
     let mut sum: Sum = checksum::pseudo_header(src, dst, protocol::TCP, len);
@@ -644,7 +668,7 @@ fn write(
         let partial = !sum.finish();
         segment[16..18].copy_from_slice(&partial.to_be_bytes());
         return Checksum::Partial {
-            start: ip_len as u16,
+            start: (start + ip_len) as u16,
             offset: 16,
         };
     }

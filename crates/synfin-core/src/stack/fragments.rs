@@ -8,6 +8,7 @@ use crate::ip::fragment::Part;
 use crate::ip::icmp::Problem;
 use crate::ip::input::Packet;
 use crate::stack::Stack;
+use crate::stack::ingress::Via;
 
 impl Stack {
     pub(super) fn take_part(&mut self, part: &Part, chunk: Chunk) {
@@ -22,7 +23,7 @@ impl Stack {
     /// A packet that has become whole is looked at as if it had come so. covers: ATT-62
     fn deliver_whole(&mut self, device: DeviceId, mut chunk: Chunk) {
         self.cx.counters.reasm_oks += 1;
-        let accepted = self.accept_packet(device, &mut chunk);
+        let accepted = self.accept_packet(device, &mut chunk, Via::Packets);
         let refused = match accepted {
             // A part inside of parts. covers: ATT-63
             Ok(packet) if packet.fragment.is_some() => DropReason::BadFragment,

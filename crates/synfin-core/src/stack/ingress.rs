@@ -15,6 +15,7 @@ use crate::ip::fragment::Part;
 use crate::ip::icmp::{self, IcmpError, IcmpIn, IcmpMessage, Problem};
 use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
+use crate::link::discovery;
 use crate::stack::Stack;
 use crate::state::State;
 use crate::tcp::ecn::IpEcn;
@@ -26,11 +27,22 @@ use crate::tcp::syn_sent;
 use crate::time::Instant;
 use crate::trace::{FlowId, ResetReason, TraceEvent};
 
+/// How a packet came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Without a link header.
+    Packets,
+    /// In a frame to our station.
+    Ethernet,
+    /// In a frame to a group of stations.
+    EthernetGroup,
+}
+
 impl Stack {
     /// Takes a frame that a device received.
     pub fn handle_frame(&mut self, now: Instant, device: DeviceId, frame: Frame) {
         self.set_now(now);
-        self.handle_packet(device, frame.chunk);
+        self.handle_chunk(device, frame.chunk);
         self.relieve_fragments();
     }
 
@@ -39,15 +51,22 @@ impl Stack {
     pub fn handle_batch(&mut self, now: Instant, device: DeviceId, frames: &mut FrameBatch) {
         self.set_now(now);
         for frame in frames.drain() {
-            self.handle_packet(device, frame.chunk);
+            self.handle_chunk(device, frame.chunk);
         }
         self.relieve_fragments();
         self.serve_memory_waiters();
     }
 
-    pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk) {
+    pub(super) fn handle_chunk(&mut self, device: DeviceId, chunk: Chunk) {
         self.cx.counters.frames_in += 1;
-        match self.accept_packet(device, &mut chunk) {
+        match self.station(device) {
+            None => self.handle_packet(device, chunk, Via::Packets),
+            Some(own) => self.handle_link_frame(device, own, chunk),
+        }
+    }
+
+    pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk, via: Via) {
+        match self.accept_packet(device, &mut chunk, via) {
             Ok(packet) => match Part::of(&packet, device) {
                 Some(part) => self.take_part(&part, chunk),
                 None => self.deliver(device, &packet, chunk),
@@ -63,10 +82,16 @@ impl Stack {
         &mut self,
         device: DeviceId,
         chunk: &mut Chunk,
+        via: Via,
     ) -> Result<Packet, DropReason> {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
             Ok(packet) => {
+                if via != Via::Packets && is_discovery(&packet, packet.payload(chunk.as_slice())) {
+                    // It has rules of its own for addresses.
+                    return Ok(packet);
+                }
+                self.check_cast(&packet, via)?;
                 let foreign = self.foreign_listeners > 0;
                 let addresses = &self.tables.addresses;
                 input::check_addresses(&packet, addresses, foreign, loopback)?;
@@ -75,9 +100,11 @@ impl Stack {
             Err(refused) => {
                 let foreign = self.foreign_listeners > 0;
                 let table = &self.tables.addresses;
-                let answer = refused
-                    .answer
-                    .filter(|_| input::may_be_answered(chunk.as_slice(), table, foreign, loopback));
+                // Not every station is to answer.
+                let to_all = via == Via::EthernetGroup && !refused.multicast;
+                let answer = refused.answer.filter(|_| {
+                    !to_all && input::may_be_answered(chunk.as_slice(), table, foreign, loopback)
+                });
                 if let Some(problem) = answer {
                     let problem = Problem::BadHeader {
                         code: problem.code,
@@ -90,23 +117,27 @@ impl Stack {
         }
     }
 
+    /// What was sent to all stations of a link is not for one host (RFC 1122 section 3.3.6).
+    fn check_cast(&self, packet: &Packet, via: Via) -> Result<(), DropReason> {
+        let to_one = || input::is_unicast(packet.dst, &self.tables.addresses);
+        if via == Via::EthernetGroup && to_one() {
+            return Err(DropReason::NotUnicast);
+        }
+        Ok(())
+    }
+
     pub(super) fn deliver(&mut self, device: DeviceId, packet: &Packet, mut chunk: Chunk) {
         let whole = chunk.as_slice();
         match packet.protocol {
             protocol::TCP => return self.deliver_tcp(device, packet, chunk),
             // covers: 8504-2 (RFC 6980: none of it may stand behind a fragment header)
-            protocol::ICMPV6 if packet.fragmented && is_discovery(packet, whole) => {
+            protocol::ICMPV6
+                if packet.fragmented && is_discovery(packet, packet.payload(whole)) =>
+            {
                 self.cx.counters.count_drop(DropReason::FragmentedDiscovery);
             }
             protocol::ICMP | protocol::ICMPV6 => {
-                self.cx.counters.icmp_in += 1;
-                let end = packet.payload_start + packet.payload_len;
-                let message = &whole[packet.payload_start..end];
-                match icmp::handle(packet, message) {
-                    IcmpIn::Echo(reply) => self.answer_echo(device, reply),
-                    IcmpIn::Error(error) => self.on_icmp_error(&error),
-                    IcmpIn::Drop(reason) => self.cx.counters.count_drop(reason),
-                }
+                self.deliver_icmp(device, packet, packet.payload(whole));
             }
             protocol::UDP => {
                 self.cx.counters.count_drop(DropReason::UnknownProtocol);
@@ -119,6 +150,20 @@ impl Stack {
         }
         chunk.truncate(0);
         self.cx.pool.free(chunk);
+    }
+
+    fn deliver_icmp(&mut self, device: DeviceId, packet: &Packet, message: &[u8]) {
+        self.cx.counters.icmp_in += 1;
+        if is_discovery(packet, message) {
+            if let Some(own) = self.station(device) {
+                return self.handle_discovery(device, own, packet, message);
+            }
+        }
+        match icmp::handle(packet, message) {
+            IcmpIn::Echo(reply) => self.answer_echo(device, reply),
+            IcmpIn::Error(error) => self.on_icmp_error(&error),
+            IcmpIn::Drop(reason) => self.cx.counters.count_drop(reason),
+        }
     }
 
     fn answer_echo(&mut self, device: DeviceId, reply: IcmpMessage) {
@@ -234,10 +279,14 @@ impl Stack {
         }
         c.cold.last_received = crate::time::Tick::of(self.cx.now);
         c.cold.stats.on_received(arrival.seg.text_len);
+        let before = (c.snd.una, c.rcv.nxt);
         if c.state == State::SynSent {
             syn_sent::in_syn_sent(c, &mut self.cx, origin, arrival);
         } else {
             segment_arrives(c, &mut self.cx, origin, &mut arrival);
+        }
+        if self.ethernet_devices > 0 {
+            self.confirm_next_hop(index, before);
         }
         self.settle_at(index);
     }
@@ -272,7 +321,7 @@ impl Stack {
         }
     }
 
-    fn on_icmp_for_conn(&mut self, index: u32, error: &IcmpError) {
+    pub(super) fn on_icmp_for_conn(&mut self, index: u32, error: &IcmpError) {
         let Some(c) = self.tables.conns.get_at_mut(index) else {
             return;
         };
@@ -285,10 +334,9 @@ impl Stack {
     }
 }
 
-/// Whether an ICMPv6 message is one of neighbour discovery.
-fn is_discovery(packet: &Packet, whole: &[u8]) -> bool {
-    let kind = whole.get(packet.payload_start);
-    kind.is_some_and(|kind| matches!(kind, 133..=137))
+/// Whether a packet holds a message of neighbour discovery.
+fn is_discovery(packet: &Packet, payload: &[u8]) -> bool {
+    packet.protocol == protocol::ICMPV6 && discovery::is_discovery(payload)
 }
 
 /// covers: 9293-MUST-3, 9293-U8, 6056-6, EV-0

@@ -6,16 +6,19 @@ use core::net::IpAddr;
 
 use crate::config::SocketOptions;
 use crate::demux::{FlowRef, Place};
-use crate::driver::{DeviceCaps, DeviceId};
+use crate::driver::{DeviceCaps, DeviceId, Medium};
 use crate::event::{CloseReason, SoftError};
 use crate::frame::Frame;
 use crate::ip::address::{AddrId, ConfiguredAddress};
 use crate::ip::path_mtu;
 use crate::ip::route::Route;
+use crate::link::neighbor::Waiting;
 use crate::slab::SlotId;
 use crate::stack::Stack;
+use crate::stack::link::Towards;
 use crate::state::Cause;
 use crate::tcp::path_mtu::on_device_change;
+use crate::time::Instant;
 
 /// A device as the stack keeps it.
 #[derive(Debug)]
@@ -25,6 +28,12 @@ pub(super) struct DeviceState {
     pub(super) ready: VecDeque<FlowRef>,
     /// Segments that the first of them has sent in its turn.
     pub(super) served: u32,
+    /// Frames that have waited for the address of their next hop and wait no more.
+    pub(super) resolved: VecDeque<Waiting>,
+    /// When an address of ours was last defended here.
+    pub(super) defended: Option<Instant>,
+    /// The last destination, and the way to it.
+    pub(super) last_way: Option<(IpAddr, Towards)>,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -64,6 +73,9 @@ impl Stack {
             caps,
             ready: VecDeque::new(),
             served: 0,
+            resolved: VecDeque::new(),
+            defended: None,
+            last_way: None,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());
@@ -73,6 +85,7 @@ impl Stack {
         } else {
             self.devices[index] = Some(state);
         }
+        self.ethernet_devices += u16::from(caps.medium != Medium::Ip);
         self.cx.replies.add_device(id);
         id
     }
@@ -92,15 +105,19 @@ impl Stack {
             self.remove_address(addr);
         }
         self.routes.remove_device(id);
+        self.forget_ways();
         self.cx.replies.remove_device(id);
+        self.forget_neighbors(id);
+        self.ethernet_devices -= u16::from(self.station(id).is_some());
         if let Some(slot) = self.devices.get_mut(id.index()) {
             *slot = None;
         }
     }
 
-    /// Gives the stack an address on a device, and the route to its prefix. False if it has the
-    /// address already, or if IPv6 cannot run on the device, whose MTU is below 1280 octets (RFC
-    /// 8200 section 5). covers: 8200-5
+    /// Gives the stack an address on a device, and the route to its prefix. On an Ethernet link an
+    /// IPv4 address is announced (RFC 5227 section 2.3). False if it has the address already, or if
+    /// IPv6 cannot run on the device, whose MTU is below 1280 octets (RFC 8200 section 5). covers:
+    /// 8200-5
     pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) -> bool {
         let mtu = self.device(device).map_or(0, |state| state.caps.mtu);
         if addr.is_ipv6() && mtu < path_mtu::MIN_V6.into() {
@@ -108,6 +125,10 @@ impl Stack {
         }
         let added = self.tables.addresses.add(device, addr, prefix_len);
         self.routes.add(Route::on_link(addr, prefix_len, device));
+        self.forget_ways();
+        if let (true, IpAddr::V4(addr)) = (added, addr) {
+            self.announce(device, addr);
+        }
         added
     }
 
@@ -124,10 +145,12 @@ impl Stack {
             let route = Route::on_link(addr, entry.prefix_len, entry.device);
             self.routes.remove(&route);
         }
+        self.forget_ways();
         let Some(id) = self.tables.addresses.remove(addr) else {
             return;
         };
         self.end_flows_of(id);
+        self.withdraw_from(addr);
     }
 
     /// A change of configuration, not of traffic: it may look at every connection.
@@ -170,10 +193,12 @@ impl Stack {
     /// Adds a route.
     pub fn add_route(&mut self, route: Route) {
         self.routes.add(route);
+        self.forget_ways();
     }
 
     /// Removes a route; tells whether it was there.
     pub fn remove_route(&mut self, route: &Route) -> bool {
+        self.forget_ways();
         self.routes.remove(route)
     }
 
@@ -231,11 +256,11 @@ impl Stack {
 
     /// A buffer for the next frame of a device.
     pub fn frame(&mut self, device: DeviceId) -> Frame {
-        let unit = self
+        let len = self
             .device(device)
-            .map_or(2048, |state| state.caps.max_unit);
+            .map_or(2048, |state| state.caps.frame_len());
         Frame {
-            chunk: self.cx.pool.alloc_frame(unit as usize),
+            chunk: self.cx.pool.alloc_frame(len),
         }
     }
 
@@ -268,7 +293,7 @@ impl Stack {
             let Some(chunk) = self.next_loopback_frame() else {
                 continue;
             };
-            self.handle_packet(Self::LOOPBACK, chunk);
+            self.handle_chunk(Self::LOOPBACK, chunk);
         }
     }
 

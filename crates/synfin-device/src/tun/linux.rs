@@ -1,4 +1,4 @@
-//! The TUN device of Linux.
+//! The TUN and TAP devices of Linux.
 //!
 //! Never blocks: when the kernel has nothing, there is nothing; when it takes nothing, the packet
 //! is lost and counted, as on a network card whose queue is full. Writing gathers header and text
@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
+use synfin_core::wire::MacAddress;
 use synfin_core::{Device, DeviceCaps, Frame, Instant, Transmit, TransmitOutcome};
 
 use super::netlink::{Link, Routing};
@@ -18,12 +19,14 @@ use super::{TunCounts, TunError, TunOptions, check_name, sys};
 /// More pieces than this are copied into one: text seldom lies in more than two.
 const PIECES_MAX: usize = 16;
 
-/// A TUN device. Its descriptor becomes readable when a packet has arrived.
+/// A TUN or TAP device. Its descriptor becomes readable when a packet has arrived.
 #[derive(Debug)]
 pub struct Tun {
     file: File,
     name: String,
     mtu: u32,
+    /// The hardware address of our end, on a TAP device.
+    station: Option<MacAddress>,
     counts: TunCounts,
     error: Option<io::Error>,
 }
@@ -35,7 +38,7 @@ impl Tun {
     /// Without the privilege to set it up it succeeds on an interface that is already up, has
     /// the addresses asked for, and belongs to the user; it keeps its MTU then.
     pub fn create(options: &TunOptions) -> Result<Self, TunError> {
-        let mut tun = Self::attach(&options.name)?;
+        let mut tun = Self::attach(&options.name, options.station)?;
         if options.persist {
             sys::set_persist(tun.file.as_fd(), true).map_err(failed("keep the interface"))?;
         }
@@ -55,8 +58,17 @@ impl Tun {
         Ok(tun)
     }
 
-    /// Opens an interface that exists and leaves it as it is.
+    /// Opens a TUN interface that exists and leaves it as it is.
     pub fn open(name: &str) -> Result<Self, TunError> {
+        Self::open_existing(name, None)
+    }
+
+    /// The same with a TAP interface; `station` is the hardware address of our end.
+    pub fn open_tap(name: &str, station: MacAddress) -> Result<Self, TunError> {
+        Self::open_existing(name, Some(station))
+    }
+
+    fn open_existing(name: &str, station: Option<MacAddress>) -> Result<Self, TunError> {
         check_name(name)?;
         let mut routing = Routing::open().map_err(failed("open a routing socket"))?;
         let link = routing
@@ -69,7 +81,7 @@ impl Tun {
             })?;
         Ok(Self {
             mtu: link.mtu,
-            ..Self::attach(name)?
+            ..Self::attach(name, station)?
         })
     }
 
@@ -95,7 +107,7 @@ impl Tun {
         self.error.take()
     }
 
-    fn attach(name: &str) -> Result<Self, TunError> {
+    fn attach(name: &str, station: Option<MacAddress>) -> Result<Self, TunError> {
         check_name(name)?;
         let file = OpenOptions::new()
             .read(true)
@@ -103,11 +115,18 @@ impl Tun {
             .custom_flags(libc::O_NONBLOCK)
             .open("/dev/net/tun")
             .map_err(|source| open_error(source, name))?;
-        let name = sys::attach(file.as_fd(), name).map_err(|source| attach_error(source, name))?;
+        let kind = if station.is_some() {
+            sys::Kind::Tap
+        } else {
+            sys::Kind::Tun
+        };
+        let name =
+            sys::attach(file.as_fd(), name, kind).map_err(|source| attach_error(source, name))?;
         Ok(Self {
             file,
             name,
             mtu: 0,
+            station,
             counts: TunCounts::default(),
             error: None,
         })
@@ -132,7 +151,9 @@ impl Tun {
 
 impl Device for Tun {
     fn caps(&self) -> DeviceCaps {
-        DeviceCaps::ip(self.mtu)
+        self.station.map_or(DeviceCaps::ip(self.mtu), |station| {
+            DeviceCaps::ethernet(self.mtu, station)
+        })
     }
 
     fn receive(&mut self, _now: Instant, frame: &mut Frame) -> bool {

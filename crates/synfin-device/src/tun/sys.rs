@@ -10,9 +10,18 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// Makes `tun`, an open `/dev/net/tun`, the process's end of the TUN interface `name`, which is
-/// made if it does not exist. Returns the name that the kernel gave it.
-pub(super) fn attach(tun: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+/// What an interface carries.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// IP packets.
+    Tun,
+    /// Ethernet frames.
+    Tap,
+}
+
+/// Makes `tun`, an open `/dev/net/tun`, the process's end of the interface `name`, which is made
+/// if it does not exist. Returns the name that the kernel gave it.
+pub(super) fn attach(tun: BorrowedFd<'_>, name: &str, kind: Kind) -> io::Result<String> {
     // SAFETY: `ifreq` is a C structure of integers and octets: all zero is a value of it.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     let room = request.ifr_name.len() - 1;
@@ -22,7 +31,11 @@ pub(super) fn attach(tun: BorrowedFd<'_>, name: &str) -> io::Result<String> {
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    let kind = match kind {
+        Kind::Tun => libc::IFF_TUN,
+        Kind::Tap => libc::IFF_TAP,
+    };
+    request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as libc::c_short;
     // SAFETY: the descriptor is open for the life of `tun`; TUNSETIFF reads and writes one
     // `ifreq`, which lives here until the call has returned.
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;

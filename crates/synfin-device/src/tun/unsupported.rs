@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use synfin_core::wire::MacAddress;
 use synfin_core::{Device, DeviceCaps, Frame, Instant, Transmit, TransmitOutcome};
 
 use super::{TunCounts, TunError, TunOptions, check_name};
@@ -23,6 +24,11 @@ impl Tun {
     pub fn open(name: &str) -> Result<Self, TunError> {
         check_name(name)?;
         Err(TunError::Unsupported)
+    }
+
+    /// Fails with [`TunError::Unsupported`].
+    pub fn open_tap(name: &str, _station: MacAddress) -> Result<Self, TunError> {
+        Self::open(name)
     }
 
     /// The name of the interface.

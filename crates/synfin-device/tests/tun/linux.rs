@@ -6,14 +6,16 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant as StdInstant};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use synfin_core::wire::SeqNum;
+use synfin_core::wire::arp::{ArpOperation, ArpPacket};
+use synfin_core::wire::ethernet::ethertype;
+use synfin_core::wire::{EthernetHeader, MacAddress, SeqNum};
 use synfin_core::{
     Checksum, Device, DeviceCaps, Frame, Instant, Memory, Slices, Stack, StackConfig, Transmit,
     TransmitOutcome,
 };
 use synfin_device::{Tun, TunError, TunOptions};
 
-const TESTS: [(&str, fn()); 9] = [
+const TESTS: [(&str, fn()); 11] = [
     (
         "ipv4_datagrams_pass_both_ways",
         ipv4_datagrams_pass_both_ways,
@@ -41,6 +43,8 @@ const TESTS: [(&str, fn()); 9] = [
         without_privilege_a_prepared_serves,
     ),
     ("a_lost_interface_is_noticed", a_lost_interface_is_noticed),
+    ("a_tap_device_carries_frames", a_tap_device_carries_frames),
+    ("tun_and_tap_are_told_apart", tun_and_tap_are_told_apart),
 ];
 
 pub(crate) fn run() -> ExitCode {
@@ -413,4 +417,77 @@ fn a_lost_interface_is_noticed() {
     while bench.receive().is_some() {}
     assert!(bench.tun.take_error().is_some());
     assert_eq!(bench.send(&packet), TransmitOutcome::Dropped);
+}
+
+const STATION: MacAddress = MacAddress([2, 9, 0, 0, 0, 2]);
+
+fn tap(name: &str) -> TunOptions {
+    TunOptions {
+        station: Some(STATION),
+        ..options(name)
+    }
+}
+
+/// The kernel asks for the address of a neighbour and, told, sends its datagram there.
+fn a_tap_device_carries_frames() {
+    let tun = Tun::create(&tap("tap0")).unwrap();
+    assert_eq!(tun.caps(), DeviceCaps::ethernet(1500, STATION));
+    let mut bench = Bench::new(tun);
+    let socket = UdpSocket::bind("10.9.0.1:0").unwrap();
+    socket.send_to(b"hello", "10.9.0.2:7").unwrap();
+    let of = |wanted: u16| {
+        move |octets: &[u8]| EthernetHeader::parse(octets).is_ok_and(|h| h.ethertype == wanted)
+    };
+    let asks_for_us = |octets: &[u8]| {
+        let arp = ArpPacket::parse(octets.get(14..).unwrap_or_default());
+        arp.is_ok_and(|arp| arp.target_ip.octets() == [10, 9, 0, 2])
+    };
+    let request = bench.receive_where(|octets| of(ethertype::ARP)(octets) && asks_for_us(octets));
+    let header = EthernetHeader::parse(&request).unwrap();
+    let asked = ArpPacket::parse(&request[14..]).unwrap();
+    assert_eq!(header.dst, MacAddress::BROADCAST);
+    assert_eq!(asked.sender_mac, header.src, "the kernel's end has its own");
+    assert_ne!(header.src, STATION);
+    let mut reply = [0; 42];
+    let answer = EthernetHeader {
+        dst: header.src,
+        src: STATION,
+        ethertype: ethertype::ARP,
+    };
+    answer.emit(&mut reply);
+    let arp = ArpPacket {
+        operation: ArpOperation::Reply,
+        sender_mac: STATION,
+        sender_ip: asked.target_ip,
+        target_mac: asked.sender_mac,
+        target_ip: asked.sender_ip,
+    };
+    arp.emit(&mut reply[14..]);
+    assert_eq!(bench.send(&reply), TransmitOutcome::Sent);
+    let datagram = bench.receive_where(of(ethertype::IPV4));
+    assert_eq!(EthernetHeader::parse(&datagram).unwrap().dst, STATION);
+    assert!(datagram.ends_with(b"hello"));
+}
+
+fn tun_and_tap_are_told_apart() {
+    for persist in [tap("kept0"), options("kept1")] {
+        let options = TunOptions {
+            persist: true,
+            mtu: 1400,
+            ..persist
+        };
+        drop(Tun::create(&options).unwrap());
+    }
+    let wrong = [
+        Tun::open("kept0").unwrap_err(),
+        Tun::open_tap("kept1", STATION).unwrap_err(),
+        Tun::create(&options("kept0")).unwrap_err(),
+    ];
+    for error in wrong {
+        assert!(matches!(error, TunError::NotTun { .. }), "{error}");
+    }
+    let tap = Tun::open_tap("kept0", STATION).unwrap();
+    assert_eq!(tap.caps(), DeviceCaps::ethernet(1400, STATION));
+    let tun = Tun::open("kept1").unwrap();
+    assert_eq!(tun.caps(), DeviceCaps::ip(1400));
 }

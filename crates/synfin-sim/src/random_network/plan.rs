@@ -15,6 +15,8 @@ pub struct Shape {
     pub batch: Option<usize>,
     /// A network that loses nothing, so that nothing depends on when something comes.
     pub clean: bool,
+    /// An Ethernet segment, on which hosts find each other first.
+    pub ethernet: bool,
 }
 
 /// The plan of a random network.

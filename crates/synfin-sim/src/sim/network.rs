@@ -1,5 +1,6 @@
 //! Packets between hosts: faults first, then the link.
 
+use synfin_core::{Instant, TraceSeq};
 use synfin_trace::{EndId, Fate, PacketId, Trip};
 
 use crate::ecn;
@@ -7,6 +8,7 @@ use crate::fault::{self, Treatment};
 use crate::fragment;
 use crate::link::Verdict;
 use crate::port::Outgoing;
+use crate::sim::segment::{self, Split};
 use crate::sim::{Arrival, Due, Sim};
 use crate::too_big;
 use crate::window;
@@ -14,10 +16,12 @@ use crate::window;
 /// A packet that a host sends, and where it goes.
 struct Passing {
     from: usize,
-    to: (usize, usize),
+    /// Each receiver with the name of its packet.
+    to: Vec<((usize, usize), Option<PacketId>)>,
     link: usize,
     side: usize,
-    packet: Option<PacketId>,
+    header: Vec<u8>,
+    is_ip: bool,
 }
 
 impl Sim {
@@ -36,34 +40,56 @@ impl Sim {
     }
 
     fn pass(&mut self, from: usize, link: usize, side: usize, outgoing: Outgoing) {
-        let Outgoing { mut octets, trace } = outgoing;
+        let Outgoing { octets, trace } = outgoing;
         self.packets += 1;
         self.digest.add_number(self.now.as_nanos());
         self.digest.add_number(from as u64);
         self.digest.add(&octets);
-        self.check_packet(link, side, &octets);
-        let treatment = self.treatment(from, &octets);
+        let Split {
+            header,
+            packet: mut octets,
+            is_ip,
+        } = segment::split(&self.links[link], octets);
+        let mut treatment = None;
+        if is_ip {
+            self.check_packet(link, side, &octets);
+            treatment = self.treatment(from, &octets);
+        }
         if let Some(Treatment::Window(field)) = treatment {
             window::write(&mut octets, field);
         }
-        let to = self.links[link].ends[1 - side];
-        let packet = self.record_packet(|sent| Trip {
-            from: EndId(from),
+        let mut passing = Passing {
+            from,
+            to: Vec::new(),
+            link,
+            side,
+            header,
+            is_ip,
+        };
+        for to in segment::receivers(&self.links[link], side, &passing.header) {
+            let packet = self.record_trip(&passing, to, &octets, (trace, None));
+            passing.to.push((to, packet));
+        }
+        self.treat(passing, octets, treatment);
+    }
+
+    fn record_trip(
+        &mut self,
+        passing: &Passing,
+        to: (usize, usize),
+        octets: &[u8],
+        (trace, copy_of): (Option<TraceSeq>, Option<PacketId>),
+    ) -> Option<PacketId> {
+        self.record_packet(|sent| Trip {
+            from: EndId(passing.from),
             to: EndId(to.0),
             sent,
             fate: Fate::UnderWay,
-            octets: octets.clone(),
+            link_header: passing.header.clone(),
+            octets: octets.to_vec(),
             trace,
-            copy_of: None,
-        });
-        let passing = Passing {
-            from,
-            to,
-            link,
-            side,
-            packet,
-        };
-        self.treat(&passing, octets, treatment);
+            copy_of,
+        })
     }
 
     fn check_packet(&mut self, link: usize, side: usize, octets: &[u8]) {
@@ -76,26 +102,27 @@ impl Sim {
         }
     }
 
-    fn treat(&mut self, passing: &Passing, octets: Vec<u8>, treatment: Option<Treatment>) {
+    fn treat(&mut self, mut passing: Passing, octets: Vec<u8>, treatment: Option<Treatment>) {
         if treatment == Some(Treatment::Drop) {
-            return self.lose(passing, "fault");
+            return self.lose(&passing, "fault");
         }
         let link = &self.links[passing.link];
         if link.cut {
-            return self.lose(passing, "cut");
+            return self.lose(&passing, "cut");
         }
-        let most = link.configs[passing.side].cuts(&octets);
+        let config = &link.configs[passing.side];
+        let most = config.cuts(&octets).filter(|_| passing.is_ip);
         // Where the sender gave no identification, the count of packets is one.
         let parts = most.and_then(|most| fragment::cut(&octets, most, self.packets as u32));
         let Some(parts) = parts else {
-            return self.carry(passing, octets, treatment);
+            return self.carry(&passing, octets, treatment);
         };
-        let mut packet = passing.packet;
         for part in parts {
-            // The record is that of the whole packet, which its first part stands for.
-            let packet = packet.take();
-            let passing = Passing { packet, ..*passing };
             self.carry(&passing, part, treatment);
+            // The record is that of the whole packet, which its first part stands for.
+            for (_, packet) in &mut passing.to {
+                *packet = None;
+            }
         }
     }
 
@@ -103,7 +130,7 @@ impl Sim {
         let verdict = self.offer(passing, octets.len());
         let (at, mut again, mut flip, congested) = match verdict {
             Verdict::Lost(why) => {
-                if why == "MTU" {
+                if why == "MTU" && passing.is_ip {
                     self.tell_path_mtu(passing, &octets);
                 }
                 return self.lose(passing, why);
@@ -115,7 +142,7 @@ impl Sim {
                 congested,
             } => (at, again, flip, congested),
         };
-        if congested {
+        if congested && passing.is_ip {
             ecn::mark(&mut octets);
         }
         let mut arrives = at;
@@ -129,19 +156,36 @@ impl Sim {
             Some(Treatment::Drop | Treatment::Window(_)) | None => {}
         }
         if let Some(again) = again {
-            self.send_copy(passing, again, &octets);
+            self.send_copies(passing, again, &octets);
         }
         if let Some(place) = flip {
+            if !passing.is_ip {
+                // Nothing but the check sequence of the frame would find it.
+                return self.lose(passing, "corrupted");
+            }
             corrupt(&mut octets, place);
         }
+        for (to, packet) in &passing.to {
+            let frame = segment::join(&passing.header, &octets);
+            self.schedule_arrival(*to, arrives, frame, (*packet, flip.is_some()));
+        }
+    }
+
+    fn schedule_arrival(
+        &mut self,
+        (host, attachment): (usize, usize),
+        at: Instant,
+        octets: Vec<u8>,
+        (packet, corrupted): (Option<PacketId>, bool),
+    ) {
         let arrival = Arrival {
-            host: passing.to.0,
-            attachment: passing.to.1,
+            host,
+            attachment,
             octets,
-            packet: passing.packet,
-            corrupted: flip.is_some(),
+            packet,
+            corrupted,
         };
-        self.schedule.push(arrives, Due::Packet(arrival));
+        self.schedule.push(at, Due::Packet(arrival));
     }
 
     /// Offers a packet to its link.
@@ -176,25 +220,12 @@ impl Sim {
         treatment
     }
 
-    fn send_copy(&mut self, passing: &Passing, at: synfin_core::Instant, octets: &[u8]) {
-        let copy_of = passing.packet;
-        let packet = self.record_packet(|sent| Trip {
-            from: EndId(passing.from),
-            to: EndId(passing.to.0),
-            sent,
-            fate: Fate::UnderWay,
-            octets: octets.to_vec(),
-            trace: None,
-            copy_of,
-        });
-        let arrival = Arrival {
-            host: passing.to.0,
-            attachment: passing.to.1,
-            octets: octets.to_vec(),
-            packet,
-            corrupted: false,
-        };
-        self.schedule.push(at, Due::Packet(arrival));
+    fn send_copies(&mut self, passing: &Passing, at: Instant, octets: &[u8]) {
+        for (to, original) in &passing.to {
+            let packet = self.record_trip(passing, *to, octets, (None, *original));
+            let frame = segment::join(&passing.header, octets);
+            self.schedule_arrival(*to, at, frame, (packet, false));
+        }
     }
 
     /// A router in the middle of the link tells the sender, if one is there and the packet must
@@ -208,19 +239,15 @@ impl Sim {
         };
         // Half the way there and half the way back.
         let at = self.now + config.delay;
-        let (host, attachment) = link.ends[passing.side];
-        let arrival = Arrival {
-            host,
-            attachment,
-            octets: error,
-            packet: None,
-            corrupted: false,
-        };
-        self.schedule.push(at, Due::Packet(arrival));
+        let to = link.ends[passing.side];
+        let frame = segment::join(&segment::answer(&passing.header), &error);
+        self.schedule_arrival(to, at, frame, (None, false));
     }
 
     fn lose(&mut self, passing: &Passing, why: &'static str) {
-        self.record_fate(passing.packet, Fate::Lost(why));
+        for (_, packet) in &passing.to {
+            self.record_fate(*packet, Fate::Lost(why));
+        }
     }
 }
 

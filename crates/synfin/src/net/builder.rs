@@ -80,7 +80,7 @@ impl NetBuilder {
         self
     }
 
-    /// Attaches a TUN device, or one with decorators.
+    /// Attaches a TUN or TAP device, or one with decorators.
     #[cfg(all(feature = "tun", target_os = "linux"))]
     pub fn tun<D>(mut self, tun: D) -> Self
     where
