@@ -25,7 +25,7 @@ impl Stack {
         self.cx.counters.reasm_oks += 1;
         let accepted = self.accept_packet(device, &mut chunk, Via::Packets);
         let refused = match accepted {
-            // A part inside of parts. covers: ATT-63
+            // A part inside of parts: the walk over the first one has refused it.
             Ok(packet) if packet.fragment.is_some() => DropReason::BadFragment,
             Ok(packet) => {
                 let fragmented = true;

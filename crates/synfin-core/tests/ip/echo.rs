@@ -6,7 +6,7 @@ use synfin_core::DropReason;
 
 use crate::support::parts::{Sent, cut};
 use crate::support::peer::MTU;
-use crate::support::{Peer, s};
+use crate::support::{Peer, Setup, s};
 use crate::{check_reply, echo, host};
 
 /// The request in parts of an MTU, and what comes back.
@@ -24,7 +24,8 @@ fn join(parts: &[Sent]) -> (Vec<u8>, u32) {
     for (at, part) in parts.iter().enumerate() {
         let more = at + 1 < parts.len();
         assert_eq!(part.part, Some((id, whole.len() as u16, more)));
-        assert!(part.packet_len <= MTU && !more || part.packet_len > MTU - 8);
+        assert!(part.packet_len <= MTU);
+        assert!(!more || part.packet_len > MTU - 8, "as much as fits");
         whole.extend_from_slice(&part.payload);
     }
     (whole, id)
@@ -126,4 +127,32 @@ fn the_mtu_may_change_on_the_way() {
     assert!(rest.iter().all(|part| part.packet_len <= 576));
     let left: usize = rest.iter().map(|part| part.payload.len()).sum();
     assert_eq!(left, 4008 - 1480);
+}
+
+/// What a connection has learned of the path holds for echoes along it.
+/// covers: 8201-2, 1191-1
+#[test]
+fn parts_fit_into_a_narrower_path() {
+    for v6 in [false, true] {
+        let mut peer = Peer::open(Setup {
+            v6,
+            ..Setup::default()
+        });
+        peer.write(5000);
+        peer.drain();
+        match v6 {
+            false => peer.icmp4(3, 4, 1300),
+            true => peer.icmp6(2, 0, 1300),
+        }
+        peer.drain();
+        let parts = ping(&mut peer, 1, 3000);
+        let echoes: Vec<&Sent> = parts.iter().filter(|sent| sent.protocol != 6).collect();
+        assert_eq!(echoes.len(), 3);
+        assert!(echoes.iter().all(|part| part.packet_len <= 1300));
+        let octets: Vec<u8> = echoes
+            .iter()
+            .flat_map(|part| part.payload.clone())
+            .collect();
+        check_reply(&peer, &octets, 3000);
+    }
 }

@@ -1,5 +1,7 @@
 //! Datagrams in parts, put together.
 
+use core::net::IpAddr;
+
 use synfin_core::wire::extension::FragmentHeader;
 use synfin_core::wire::{Ipv4Header, Ipv6Header, protocol};
 use synfin_core::{DropReason, State};
@@ -425,5 +427,30 @@ fn options_in_parts() {
             assert_eq!(reply.dst, peer.remote.ip(), "not along the route");
         }
         peer.pass(ms(1));
+    }
+}
+
+/// All addresses of one prefix of 64 bits are one sender, whose flood takes nothing from others; as
+/// many prefixes are as many senders.
+/// covers: ATT-61, 791-6
+#[test]
+fn one_prefix_is_one_sender() {
+    for (prefixes, served) in [(1, 1), (2000, 0)] {
+        let mut peer = host(true);
+        let parts = cut(&echo(&peer, 100), 1, &[48]);
+        peer.deliver(&parts[..1]);
+        for number in 0..2000_u16 {
+            let part = Part {
+                src: IpAddr::from([0xfd09, 0, 0, number % prefixes, 0, 0, 1, number]),
+                dst: peer.local.ip(),
+                protocol: protocol::UDP,
+                id: 1,
+                offset: 0,
+                more: true,
+            };
+            peer.deliver(&[part.packet(&[0; 64])]);
+        }
+        let answers = peer.answers(&parts[1..]).len();
+        assert_eq!(answers, served, "{prefixes} prefixes");
     }
 }

@@ -172,10 +172,10 @@ impl Datagram {
     /// There is one last part, and nothing behind it.
     fn contradicts_end(&self, part: &Part) -> bool {
         let beyond = self.end.is_some_and(|end| part.to > end);
-        let second = !part.more && self.end.is_some();
+        // A second end is before the first one, so that what ends there is behind it.
         let behind = self.pieces.last_key_value();
         let not_last = !part.more && behind.is_some_and(|(from, _)| *from >= part.to);
-        beyond || second || not_last
+        beyond || not_last
     }
 
     /// Keeps a part that was judged.

@@ -246,6 +246,21 @@ fn eight_thousand_tiny_fragments() {
     host.is_empty();
 }
 
+/// What costs more than a share is not kept, be it one datagram alone.
+/// covers: 791-6
+#[test]
+fn one_datagram_is_within_a_share() {
+    let mut host = Host::new(|config| config.limits.fragments_per_datagram = 8192);
+    for at in 0..8000 {
+        host.part(HONEST, 9, at * 8, true, &[7; 8]);
+        let held = host.stack.buffer_bytes();
+        assert!(held <= (4 << 20) / 8, "{held} octets");
+    }
+    host.check();
+    assert_eq!(host.stack.buffer_bytes(), 0, "spoiled");
+    assert_eq!(host.dropped(DropReason::FragmentLimit), 8000);
+}
+
 /// More parts than a datagram may have spoil it.
 /// covers: 791-6
 #[test]
