@@ -87,7 +87,9 @@ impl Stack {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
             Ok(packet) => {
-                if via != Via::Packets && is_discovery(&packet, packet.payload(chunk.as_slice())) {
+                let payload = packet.payload(chunk.as_slice());
+                let whole = packet.fragment.is_none();
+                if via != Via::Packets && whole && is_discovery(&packet, payload) {
                     // It has rules of its own for addresses.
                     return Ok(packet);
                 }
