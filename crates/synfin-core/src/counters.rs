@@ -147,6 +147,8 @@ drop_reasons! {
     NeighborQueue = "replaced while waiting for the neighbour",
     /// The neighbour did not answer (826-4, 4861-2).
     NeighborUnreachable = "neighbour does not answer",
+    /// It waited for its neighbour when our address, or the device, was taken away (AB-31).
+    AddressGone = "our address is gone",
 }
 
 macro_rules! mib {

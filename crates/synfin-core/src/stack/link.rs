@@ -100,7 +100,7 @@ impl Stack {
             Hop::Wait => Resolved::Waits(key),
             Hop::Full => Resolved::No(DropReason::NeighborLimit),
             Hop::Ask => {
-                self.drop_orphaned();
+                self.drop_orphaned(DropReason::NeighborLimit);
                 self.solicit(key, src, None);
                 Resolved::Waits(key)
             }
@@ -219,24 +219,24 @@ impl Stack {
         self.cx.pool.free(waiting.frame);
     }
 
-    /// Frees what waited for neighbours that had to go.
-    pub(super) fn drop_orphaned(&mut self) {
+    /// Frees what waited for neighbours that had to go, for this reason.
+    fn drop_orphaned(&mut self, reason: DropReason) {
         while let Some(waiting) = self.neighbors.pop_orphaned() {
-            self.drop_waiting(waiting, DropReason::NeighborLimit);
+            self.drop_waiting(waiting, reason);
         }
     }
 
     /// Forgets the neighbours of a device, with what waits for them or has left them.
     pub(super) fn forget_neighbors(&mut self, device: DeviceId) {
         self.neighbors.remove_device(device);
-        self.drop_orphaned();
+        self.drop_orphaned(DropReason::AddressGone);
         let state = self
             .devices
             .get_mut(device.index())
             .and_then(Option::as_mut);
         let resolved = state.map(|state| core::mem::take(&mut state.resolved));
         for waiting in resolved.into_iter().flatten() {
-            self.drop_waiting(waiting, DropReason::NeighborUnreachable);
+            self.drop_waiting(waiting, DropReason::AddressGone);
         }
     }
 
@@ -244,12 +244,21 @@ impl Stack {
     pub(super) fn withdraw_from(&mut self, addr: IpAddr) {
         let from_it = |waiting: &Waiting| {
             let packet = waiting.frame.as_slice().get(HEADER_LEN..);
-            packet
-                .and_then(ethernet::endpoints)
-                .is_some_and(|(src, _)| src == addr)
+            let ends = packet.and_then(ethernet::endpoints);
+            ends.is_some_and(|(src, _)| src == addr)
         };
         self.neighbors.withdraw(from_it);
-        self.drop_orphaned();
+        self.drop_orphaned(DropReason::AddressGone);
+        for state in self.devices.iter_mut().flatten() {
+            for waiting in core::mem::take(&mut state.resolved) {
+                if from_it(&waiting) {
+                    self.cx.counters.count_drop(DropReason::AddressGone);
+                    self.cx.pool.free(waiting.frame);
+                } else {
+                    state.resolved.push_back(waiting);
+                }
+            }
+        }
     }
 
     /// Where the peer of a connection has acknowledged something since `una`, or has sent something

@@ -314,6 +314,7 @@ fn another_owner_of_our_address_is_counted() {
     assert_eq!(link.dropped(DropReason::AddressConflict), 1);
     link.inject(&solicitation(OWN_V6, own_group(), OWN_V6, Some(OTHER)));
     assert_eq!(link.dropped(DropReason::AddressConflict), 2);
+    assert_eq!(link.traced_conflicts(), 2);
     assert!(link.drain().is_empty());
     assert_eq!(link.count(), 0);
 }

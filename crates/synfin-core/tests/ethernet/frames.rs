@@ -154,14 +154,20 @@ fn offloaded_checksums_know_of_the_link_header() {
 /// covers: AB-31
 #[test]
 fn nothing_that_waits_outlives_its_address() {
-    let mut link = Link::new();
-    link.connect(PEER_V4.into());
-    link.drain();
-    assert!(link.stack.buffer_bytes() > 0, "a SYN waits");
-    link.stack.remove_address(OWN_V4.into());
-    assert_eq!(link.stack.buffer_bytes(), 0);
-    let left = link.on(&arp_reply(PEER, PEER_V4));
-    assert!(left.is_empty(), "{left:?}");
+    for resolved in [false, true] {
+        let mut link = Link::new();
+        link.connect(PEER_V4.into());
+        link.drain();
+        if resolved {
+            link.inject(&arp_reply(PEER, PEER_V4));
+        }
+        assert!(link.stack.buffer_bytes() > 0, "a SYN waits");
+        link.stack.remove_address(OWN_V4.into());
+        assert_eq!(link.stack.buffer_bytes(), 0);
+        assert_eq!(link.dropped(DropReason::AddressGone), 1);
+        let left = link.on(&arp_reply(PEER, PEER_V4));
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]
@@ -174,6 +180,7 @@ fn a_removed_device_leaves_nothing_behind() {
     assert!(link.stack.buffer_bytes() > 0, "one is resolved, one waits");
     link.stack.remove_device(link.device);
     assert_eq!(link.stack.buffer_bytes(), 0);
+    assert_eq!(link.dropped(DropReason::AddressGone), 2);
     assert_eq!(link.count(), 0);
     let later = link.now + s(100);
     link.stack.handle_timeout(later);

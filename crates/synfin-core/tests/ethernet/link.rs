@@ -14,7 +14,7 @@ use synfin_core::wire::{
 };
 use synfin_core::{
     ConnId, ConnectOptions, DeviceCaps, DeviceId, DropReason, Flags, Instant, Memory, Neighbor,
-    NeighborState, Stack, StackConfig,
+    NeighborState, Stack, StackConfig, TraceEvent,
 };
 
 pub(crate) const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
@@ -162,6 +162,15 @@ impl Link {
 
     pub(crate) fn dropped(&self, reason: DropReason) -> u64 {
         self.stack.counters().dropped(reason)
+    }
+
+    /// Conflicts in the trace since it was last read.
+    pub(crate) fn traced_conflicts(&mut self) -> usize {
+        let records = core::iter::from_fn(|| self.stack.poll_trace());
+        let reason = DropReason::AddressConflict;
+        records
+            .filter(|record| record.event == TraceEvent::Dropped { reason })
+            .count()
     }
 
     /// Makes the peer REACHABLE by a question and its answer.

@@ -70,7 +70,7 @@ impl Stack {
         } else {
             self.neighbors.on_asked(now, key, mac, for_us)
         };
-        self.drop_orphaned();
+        self.drop_orphaned(DropReason::NeighborLimit);
         let known = pending.is_some();
         self.release(device, mac, pending.unwrap_or_default());
         known

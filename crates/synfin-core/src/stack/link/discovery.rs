@@ -26,8 +26,10 @@ impl Stack {
     ) {
         self.cx.counters.discovery_in += 1;
         let taken = self.take_discovery(device, own, packet, bytes);
-        if let Err(reason) = taken {
-            self.cx.counters.count_drop(reason);
+        match taken {
+            Ok(()) => {}
+            Err(DropReason::AddressConflict) => self.on_conflict(),
+            Err(reason) => self.cx.counters.count_drop(reason),
         }
     }
 
@@ -115,7 +117,7 @@ impl Stack {
         if let (Some(asker), Some(mac)) = (asker, link) {
             let key = (device, asker.into());
             let pending = self.neighbors.on_asked(self.cx.now, key, mac, true);
-            self.drop_orphaned();
+            self.drop_orphaned(DropReason::NeighborLimit);
             self.release(device, mac, pending.unwrap_or_default());
         }
         let message = discovery::advertisement(own, target, asker);
@@ -134,8 +136,7 @@ impl Stack {
         options: NdpOptions<'_>,
     ) -> Result<(), DropReason> {
         if self.tables.addresses.is_own(neighbor.target.into()) {
-            self.on_conflict();
-            return Ok(());
+            return Err(DropReason::AddressConflict);
         }
         let mac = options.target_link_address();
         if mac.is_some_and(|mac| !mac.is_unicast()) {
