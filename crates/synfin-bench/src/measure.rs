@@ -181,7 +181,7 @@ impl Plan {
         let mut extra = measured.extra;
         // What else the machine does is taken out before the figures of two are compared.
         let alone = undisturbed(&extra, measured.value);
-        if extra.contains_key("cpu_share") && self.unit != "us" {
+        if extra.get("cpu_share").is_some_and(Value::is_number) && self.unit != "us" {
             extra.insert("alone".to_owned(), rounded(alone, 2).into());
         }
         if self.stack == Stack::Smoltcp {

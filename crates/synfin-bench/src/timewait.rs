@@ -107,7 +107,7 @@ impl Case {
         while pair.client.stack.counters().time_wait < u64::from(self.n) {
             churn.turn(&mut pair)?;
             turns += 1;
-            if turns % (1 << 16) == 0 {
+            if turns.is_multiple_of(1 << 16) {
                 memory::check(pair.client.stack.counters().time_wait)?;
             }
         }

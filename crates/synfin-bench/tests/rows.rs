@@ -44,7 +44,7 @@ fn rates_stand_with_what_they_were_measured_under() {
         &bulk,
         "bulk",
         &["mtu", "gso", "flows", "api"],
-        &["copies", "quantum", "cpu_share"],
+        &["copies", "quantum"],
     );
     assert_eq!(bulk.len(), 2);
     assert_eq!(bulk[0]["extra"]["runs"], 2);

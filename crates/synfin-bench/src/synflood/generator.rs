@@ -112,4 +112,17 @@ mod tests {
         }
         assert!(sources.len() > 990);
     }
+
+    #[test]
+    fn only_syn_with_ack_answers_a_syn() {
+        let mut packet = [0; 40];
+        packet[16] = 11;
+        let mut answers = |flags: Flags| {
+            packet[20 + 13] = flags.bits() as u8;
+            answers_flood(&packet)
+        };
+        assert_eq!(answers(Flags::SYN.with(Flags::ACK)), Some(true));
+        assert_eq!(answers(Flags::RST.with(Flags::ACK)), Some(false));
+        assert_eq!(answers(Flags::ACK), Some(false));
+    }
 }
