@@ -281,7 +281,7 @@ impl Tables {
                 let c = self.conns.get_at(index)?;
                 Some(FlowKey {
                     key: c.key,
-                    remote_v6: c.cold.remote_v6,
+                    remote_v6: c.cold.remote_v6(),
                 })
             }
             Place::HalfOpen(index) => {

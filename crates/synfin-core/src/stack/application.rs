@@ -323,7 +323,7 @@ impl Stack {
         let c = self.tables.conns.get(id.0).filter(|c| !c.is_orphan())?;
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         Some(Conn {
             c,

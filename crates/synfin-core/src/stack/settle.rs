@@ -92,7 +92,7 @@ impl Stack {
         let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         let time_wait = c.state == State::TimeWait;
         let unaccepted = c.cold.listener.is_some();
@@ -115,7 +115,7 @@ impl Stack {
         };
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         let tuple = self.tables.tuple_of(&key);
         let record = self.time_wait_record(c, id);
@@ -163,7 +163,7 @@ impl Stack {
     fn time_wait_record(&self, c: &Connection, id: SlotId) -> TimeWaitRecord {
         TimeWaitRecord {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
             snd_nxt: c.snd.nxt,
             rcv_nxt: c.rcv.nxt,
             ts_recent: c.marks.has(Marks::TIMESTAMPS).then_some(c.rcv.ts_recent),

@@ -11,6 +11,7 @@ use crate::tcp::recv::timestamps;
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::is_strict;
 use crate::tcp::send::{rtt, window};
+use crate::tcp::tally::Long;
 use crate::trace::TraceEvent;
 
 /// RFC 5961 section 5.2: `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
@@ -77,7 +78,7 @@ fn before(c: &Connection, seg: &Seg) -> Standing {
     Standing {
         ack: Before {
             in_flight,
-            lost: c.cold.stats.octets_lost,
+            lost: c.cold.rare_so_far().octets_lost,
             // News of congestion lets no window grow.
             cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
             reducing,
@@ -134,7 +135,8 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     if active.send.sent.is_empty() {
         active.recovery.probe_octet = false;
     }
-    c.cold.stats.octets_delivered += u64::from(news.delivered.octets);
+    let octets = u64::from(news.delivered.octets);
+    c.cold.add(Long::OctetsDelivered, octets);
     news
 }
 

@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::urgent;
+use crate::tcp::tally::Long;
 use crate::tcp::{recv, send};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
@@ -137,11 +138,11 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         unacked: c.snd.una.distance_to(c.snd.nxt),
         unread: active.map_or(0, |active| active.recv.queue.len() as u32),
         out_of_order: active.map_or(0, |active| active.recv.out_of_order.bytes() as u32),
-        octets_sent: c.cold.stats.octets_sent,
-        octets_received: c.cold.stats.octets_received,
+        octets_sent: c.cold.total(Long::OctetsSent),
+        octets_received: c.cold.total(Long::OctetsReceived),
         segments_sent: c.cold.stats.segments_sent,
         segments_received: c.cold.stats.segments_received,
-        retransmissions: c.cold.stats.rare_so_far().retransmissions,
+        retransmissions: c.cold.rare_so_far().retransmissions,
         timer: next_timer(c),
         user_timeout: match c.options(&cx.config).user_timeout {
             UserTimeout::After(timeout) => Some(timeout),
@@ -173,7 +174,7 @@ fn next_timer(c: &Connection) -> Option<(TimerKind, Instant)> {
         (TimerKind::DelayedAck, deadlines.delayed_ack),
         (TimerKind::UserTimeout, deadlines.user_timeout),
         (TimerKind::KeepAlive, c.cold.coarse.keep_alive),
-        (leave, c.cold.coarse.leave),
+        (leave, c.cold.leave()),
     ]
     .into_iter()
     .filter_map(|(kind, at)| at.map(|at| (kind, at)))

@@ -18,7 +18,7 @@ use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn::Feedback;
 use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::send::{limit, pacing};
-use crate::tcp::tally::{FastOpenResult, Rare};
+use crate::tcp::tally::{FastOpenResult, Long, Rare};
 use crate::time::{Instant, Tick};
 
 macro_rules! tcp_info {
@@ -184,7 +184,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, state: State, now: Instant) -> Tc
     windows(c, cx, &mut info);
     counts(c, &mut info);
     times(c, now, &mut info);
-    rare(c.cold.stats.rare_so_far(), now, &mut info);
+    rare(c.cold.rare_so_far(), now, &mut info);
     ecn(c, &mut info);
     info.options |= options(c);
     info
@@ -244,14 +244,15 @@ fn windows(c: &Connection, cx: &Context, info: &mut TcpInfo) {
 
 fn counts(c: &Connection, info: &mut TcpInfo) {
     let stats = &c.cold.stats;
-    info.bytes_acked = stats.octets_sent.saturating_sub(u64::from(text_unacked(c)));
-    info.bytes_received = stats.octets_received;
-    info.bytes_sent = stats.octets_sent;
+    let sent = c.cold.total(Long::OctetsSent);
+    info.bytes_acked = sent.saturating_sub(u64::from(text_unacked(c)));
+    info.bytes_received = c.cold.total(Long::OctetsReceived);
+    info.bytes_sent = sent;
     info.segs_out = stats.segments_sent;
     info.segs_in = stats.segments_received;
     info.data_segs_out = stats.text_segments_sent;
     info.data_segs_in = stats.text_segments_received;
-    info.delivered = stats.octets_delivered;
+    info.delivered = c.cold.total(Long::OctetsDelivered);
 }
 
 /// Octets of text that were sent and are not acknowledged.
@@ -274,7 +275,7 @@ fn times(c: &Connection, now: Instant, info: &mut TcpInfo) {
     info.sndbuf_limited = times.buffer_us;
 }
 
-fn rare(rare: Rare, now: Instant, info: &mut TcpInfo) {
+fn rare(rare: &Rare, now: Instant, info: &mut TcpInfo) {
     info.total_retrans = rare.retransmissions;
     info.bytes_retrans = rare.octets_resent;
     info.bytes_sent += rare.octets_resent;

@@ -35,7 +35,7 @@ pub(crate) fn on_too_big(c: &mut Connection, cx: &mut Context, mtu: u32, seq: Se
     let probe = search::probe_at(c, seq);
     let sent = probe.unwrap_or_else(|| current.min(largest(c)));
     let floor = cx.config.tcp.path_mtu.floor_v4;
-    let claim = Claim::read(c.cold.remote_v6.is_some(), mtu, sent, floor);
+    let claim = Claim::read(c.is_v6(), mtu, sent, floor);
     match claim {
         Some(claim) if probe.is_some() && claim.mtu >= current => {
             search::on_refused(c, cx, claim.mtu);
@@ -69,7 +69,7 @@ fn hold(c: &mut Connection, cx: &mut Context, mut held: Held) {
 fn accept(c: &mut Connection, cx: &mut Context, claim: Claim) {
     c.cold.path_mtu.fragments |= claim.fragments;
     let raise_at = cx.now + cx.config.tcp.path_mtu.raise_after;
-    c.cold.path_mtu.search = Search::from(raise_at, largest(c));
+    c.cold.set_search(Search::from(raise_at, largest(c)));
     lower(c, cx, claim.mtu, PathMtuSign::Icmp);
     tell_others(c, cx);
 }

@@ -25,7 +25,7 @@ pub(crate) mod search;
 
 use crate::config::PathMtuDiscovery;
 use crate::ip::path_mtu::{BASE_PLPMTU, Known, MIN_V6};
-use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::connection::{Cold, Connection, Context, Marks};
 use crate::tcp::recovery::scoreboard::News;
 use crate::time::Instant;
 use crate::trace::{LossSign, PathMtuEvent, PathMtuSign, TraceEvent};
@@ -41,11 +41,8 @@ pub(crate) struct PathMtu {
     device: u16,
     /// The largest packet that was acknowledged, as far as it is not larger than `current`.
     acked: u16,
-    /// When a packet that `black_hole` would make smaller was last acknowledged.
-    large_acked_at: Option<Instant>,
     /// Routers are to fragment what is too big all the same.
     pub(crate) fragments: bool,
-    search: Search,
 }
 
 /// What is kept only while text is on its way.
@@ -54,32 +51,33 @@ pub(crate) struct Flight {
     probe: Option<search::Probe>,
     lost: Option<search::Lost>,
     held: Option<claims::Held>,
+    /// When a packet that `black_hole` would make smaller was last acknowledged.
+    large_acked_at: Option<Instant>,
 }
 
 impl PathMtu {
-    /// Before anything was sent, over a device that takes packets of `device` octets.
-    /// covers: 8201-2
+    /// Before anything was sent, over a device that takes packets of `device` octets; and what is
+    /// to be looked for. covers: 8201-2
     pub(crate) fn new(
         mode: PathMtuDiscovery,
         v6: bool,
         device: u16,
         known: Option<Known>,
         cx: &Context,
-    ) -> Self {
+    ) -> (Self, Search) {
+        let mut search = Search::NONE;
         let mut path = Self {
             current: device,
             device,
             acked: 0,
-            large_acked_at: None,
             fragments: false,
-            search: Search::NONE,
         };
         match mode {
             PathMtuDiscovery::Off if v6 => path.current = device.min(MIN_V6),
             PathMtuDiscovery::Off => {}
             PathMtuDiscovery::Probing => {
                 path.current = device.min(if v6 { MIN_V6 } else { BASE_PLPMTU });
-                path.search = Search::from(cx.now, device);
+                search = Search::from(cx.now, device);
             }
             PathMtuDiscovery::Icmp | PathMtuDiscovery::BlackHoles => {}
         }
@@ -88,10 +86,20 @@ impl PathMtu {
             path.fragments = known.fragments;
             if path.current < device {
                 let raise_at = known.since + cx.config.tcp.path_mtu.raise_after;
-                path.search = Search::from(raise_at, device);
+                search = Search::from(raise_at, device);
             }
         }
-        path
+        (path, search)
+    }
+}
+
+impl Cold {
+    pub(crate) fn set_search(&mut self, search: Search) {
+        if search.is_on() {
+            self.rare().search = search;
+        } else if let Some(rare) = self.rare_if_any() {
+            rare.search = search;
+        }
     }
 }
 
@@ -123,8 +131,7 @@ fn mode(c: &Connection, cx: &Context) -> PathMtuDiscovery {
 
 /// Whether IPv4 packets may be fragmented on the way. covers: 1191-1, 1191-4
 pub(crate) fn may_be_fragmented(c: &Connection, cx: &Context) -> bool {
-    c.cold.remote_v6.is_none()
-        && (c.cold.path_mtu.fragments || mode(c, cx) == PathMtuDiscovery::Off)
+    !c.is_v6() && (c.cold.path_mtu.fragments || mode(c, cx) == PathMtuDiscovery::Off)
 }
 
 /// An acknowledgement was taken off the records.
@@ -144,7 +151,7 @@ fn note_acked(c: &mut Connection, cx: &Context, len: u32) {
     let path = &mut c.cold.path_mtu;
     path.acked = path.acked.max(size);
     if smaller.is_some_and(|smaller| size > smaller) {
-        path.large_acked_at = Some(cx.now);
+        c.active().path.large_acked_at = Some(cx.now);
     }
 }
 
@@ -176,7 +183,7 @@ fn follow_others(c: &mut Connection, cx: &mut Context) -> bool {
         return false;
     }
     c.cold.path_mtu.fragments |= known.fragments;
-    c.cold.path_mtu.search = Search::from(raise_at, largest(c));
+    c.cold.set_search(Search::from(raise_at, largest(c)));
     lower(c, cx, known.mtu, PathMtuSign::OtherConnection);
     true
 }
@@ -188,9 +195,9 @@ pub(crate) fn on_device_change(c: &mut Connection, cx: &mut Context, mtu: u16) {
     path.device = mtu;
     if mtu < path.current {
         lower(c, cx, mtu, PathMtuSign::Device);
-        c.cold.path_mtu.search = Search::NONE;
+        c.cold.set_search(Search::NONE);
     } else if grows && mode(c, cx) >= PathMtuDiscovery::Icmp {
-        c.cold.path_mtu.search = Search::from(cx.now, mtu);
+        c.cold.set_search(Search::from(cx.now, mtu));
     }
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
     };
     if core::mem::take(&mut active.recovery.rack.saw_reordering) {
         c.cold.reordering.seen = true;
-        c.cold.stats.rare().reorderings += 1;
+        c.cold.rare().reorderings += 1;
     }
     let rack = active.recovery.rack;
     let Some(newest) = rack.newest else {

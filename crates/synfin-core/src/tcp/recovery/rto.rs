@@ -85,7 +85,7 @@ pub(crate) fn on_text_sent(c: &mut Connection, cx: &mut Context) {
 
 /// `snd.una` moved: the timer starts anew. covers: 6298-11
 pub(crate) fn restart(c: &mut Connection, cx: &mut Context) {
-    c.cold.stats.on_progress(cx.now);
+    c.cold.count_progress(cx.now);
     if let Some(active) = &mut c.active {
         active.deadlines.retransmit = None;
         active.recovery.timer = RetransmitTimer::Rto;
@@ -113,7 +113,7 @@ fn on_expiry(c: &mut Connection, cx: &mut Context) {
         return;
     };
     cx.counters.timeouts += 1;
-    c.cold.stats.on_timeout(cx.now, attempt == 1);
+    c.cold.count_timeout(cx.now, attempt == 1);
     if cx.tracer.is_on() {
         let event = TraceEvent::TimerFired {
             timer: TimerKind::Retransmit,

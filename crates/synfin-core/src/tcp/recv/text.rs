@@ -7,6 +7,7 @@ use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::recv::{delayed_ack, tuning, urgent};
 use crate::tcp::segment::Arrival;
+use crate::tcp::tally::Long;
 use crate::time::Tick;
 use crate::trace::AckReason;
 
@@ -108,7 +109,7 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
     }
     let taken = u64::from(start.distance_to(nxt));
     c.rcv.nxt = nxt;
-    c.cold.stats.octets_received += taken;
+    c.cold.add(Long::OctetsReceived, taken);
     cx.counters.octets_received += taken;
     if had_gap {
         c.ack_now(AckReason::GapFilled);
@@ -122,7 +123,7 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
 fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     let nxt = c.rcv.nxt;
     let flow = c.cold.flow;
-    c.cold.stats.rare().above_gap += 1;
+    c.cold.rare().above_gap += 1;
     if is_fragmented(c, cx) {
         cx.pool.free(text);
         c.active().recv.owe_dup_ack(None);
