@@ -5,8 +5,9 @@ use crate::buffer::Pressure;
 use crate::demux::{FlowKey, Place};
 use crate::event::ConnId;
 use crate::slab::SlotId;
-use crate::stack::{EventSource, Stack, TimerKey};
+use crate::stack::{COARSE_TICK, EventSource, FINE_TICK, HORIZON, Stack, TimerKey};
 use crate::state::{Cause, State};
+use crate::tcp::connection::deadlines::Filed;
 use crate::tcp::connection::{Connection, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
@@ -240,14 +241,19 @@ impl Stack {
             .active
             .as_ref()
             .and_then(|active| active.deadlines.earliest());
+        let now = self.cx.now;
+        let idle = timeouts::coarse_deadline(c, now);
+        let coarse = &mut c.cold.coarse;
         if let Some(at) = fine {
-            if c.cold.coarse.filed_fine.is_none_or(|filed| at < filed) {
-                c.cold.coarse.filed_fine = Some(self.fine.insert(at, TimerKey::Conn(id)));
+            if coarse.filed_fine.misses(at, now, FINE_TICK, HORIZON) {
+                let filed = self.fine.insert(at, TimerKey::Conn(id));
+                coarse.filed_fine = Filed::at(filed, FINE_TICK);
             }
         }
-        if let Some(at) = timeouts::coarse_deadline(c) {
-            if c.cold.coarse.filed_coarse.is_none_or(|filed| at < filed) {
-                c.cold.coarse.filed_coarse = Some(self.coarse.insert(at, TimerKey::Conn(id)));
+        if let Some(at) = idle {
+            if coarse.filed_coarse.misses(at, now, COARSE_TICK, HORIZON) {
+                let filed = self.coarse.insert(at, TimerKey::Conn(id));
+                coarse.filed_coarse = Filed::at(filed, COARSE_TICK);
             }
         }
     }

@@ -190,7 +190,7 @@ fn on_syn_acked(c: &mut Connection, cx: &mut Context) {
         .map_or(1, |active| active.recovery.timeouts.max(1));
     if retries > 1 || is_strict(cx) {
         let mss = u32::from(c.eff_snd_mss);
-        c.cold.congestion.on_idle_restart(cx.now, mss);
+        c.cold.congestion.live().on_idle_restart(cx.now, mss);
     }
     c.cold.rtt.on_syn_lost(&cx.config.tcp.rto, is_strict(cx));
 }

@@ -8,6 +8,7 @@
 //! | `hot` | the variables of RFC 9293 section 3.3.1, the key of the flow |
 //! | `cold` | everything else that an idle connection has to know |
 //! | `active` | buffers, loss recovery, deadlines below a second |
+//! | `deadlines` | coarse deadlines, places in the wheels |
 //! | `extra` | what most connections do not have |
 //! | `open` | how a connection begins |
 //! | `life` | how its state changes, and how it leaves the wire |
@@ -16,6 +17,7 @@
 mod active;
 mod cold;
 mod context;
+pub(crate) mod deadlines;
 mod extra;
 mod hot;
 mod life;
@@ -168,6 +170,7 @@ impl Connection {
         let old = core::mem::replace(&mut self.eff_snd_mss, mss);
         self.cold
             .congestion
+            .live()
             .on_mss_change(u32::from(old), u32::from(mss));
         u32::from(mss)
     }

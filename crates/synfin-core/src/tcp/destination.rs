@@ -163,7 +163,10 @@ pub(crate) fn on_syn_acked(c: &mut Connection, cx: &mut Context) {
     if let Some(ssthresh) = known.ssthresh {
         if cx.config.tcp.destinations.use_ssthresh {
             let least = 2 * u32::from(c.eff_snd_mss);
-            c.cold.congestion.on_known_ssthresh(ssthresh.max(least));
+            c.cold
+                .congestion
+                .live()
+                .on_known_ssthresh(ssthresh.max(least));
         }
     }
 }

@@ -143,7 +143,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         segments_sent: c.cold.stats.segments_sent,
         segments_received: c.cold.stats.segments_received,
         retransmissions: c.cold.rare_so_far().retransmissions,
-        timer: next_timer(c),
+        timer: next_timer(c, cx.now),
         user_timeout: match c.options(&cx.config).user_timeout {
             UserTimeout::After(timeout) => Some(timeout),
             UserTimeout::ByRetries | UserTimeout::Never => None,
@@ -154,7 +154,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
     }
 }
 
-fn next_timer(c: &Connection) -> Option<(TimerKind, Instant)> {
+fn next_timer(c: &Connection, now: Instant) -> Option<(TimerKind, Instant)> {
     let deadlines = c
         .active
         .as_ref()
@@ -173,7 +173,7 @@ fn next_timer(c: &Connection) -> Option<(TimerKind, Instant)> {
         (TimerKind::Persist, deadlines.persist),
         (TimerKind::DelayedAck, deadlines.delayed_ack),
         (TimerKind::UserTimeout, deadlines.user_timeout),
-        (TimerKind::KeepAlive, c.cold.coarse.keep_alive),
+        (TimerKind::KeepAlive, c.cold.coarse.keep_alive.get(now)),
         (leave, c.cold.leave()),
     ]
     .into_iter()

@@ -43,14 +43,14 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
     if due(deadlines.delayed_ack) && !c.marks.has(Marks::OFF_WIRE) {
         delayed_ack::on_expiry(c, cx);
     }
-    if due(c.cold.coarse.keep_alive) && !c.marks.has(Marks::OFF_WIRE) {
+    if due(c.cold.coarse.keep_alive.get(now)) && !c.marks.has(Marks::OFF_WIRE) {
         keep_alive::on_expiry(c, cx);
     }
 }
 
 /// The earliest coarse deadline.
-pub(crate) fn coarse_deadline(c: &Connection) -> Option<Instant> {
-    [c.cold.coarse.keep_alive, c.cold.leave()]
+pub(crate) fn coarse_deadline(c: &Connection, now: Instant) -> Option<Instant> {
+    [c.cold.coarse.keep_alive.get(now), c.cold.leave()]
         .into_iter()
         .flatten()
         .min()

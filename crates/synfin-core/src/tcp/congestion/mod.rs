@@ -11,6 +11,7 @@ mod bbr;
 mod bbr3;
 mod cubic;
 mod delivery;
+mod dormant;
 mod hystart;
 #[cfg(test)]
 mod link;
@@ -26,6 +27,7 @@ use core::num::NonZeroU64;
 pub(crate) use bbr::Bbr;
 pub(crate) use bbr3::Bbr3;
 pub(crate) use cubic::Cubic;
+pub(crate) use dormant::Dormant;
 pub(crate) use newreno::NewReno;
 pub use registry::{ControllerFactory, Controllers};
 pub use sample::{
@@ -85,30 +87,80 @@ pub trait CongestionControl: Debug + Send {
     }
 }
 
-/// A connection's controller: NewReno is kept inline so that it costs no allocation.
+/// A connection's controller. NewReno is so small that it stands here; CUBIC does while it is at
+/// rest, and is boxed while at work, as all others are always.
 #[derive(Debug)]
 pub(crate) enum Congestion {
-    NewReno(NewReno),
-    Boxed(Box<dyn CongestionControl>),
+    Live(Live),
+    Dormant(Dormant),
 }
 
-impl core::ops::Deref for Congestion {
-    type Target = dyn CongestionControl;
+/// A controller at work.
+#[derive(Debug)]
+pub(crate) enum Live {
+    NewReno(NewReno),
+    Cubic(Box<Cubic>),
+    Other(Box<dyn CongestionControl>),
+}
 
-    fn deref(&self) -> &Self::Target {
+const _: () = assert!(size_of::<Congestion>() <= 32);
+
+impl Congestion {
+    fn get(&self) -> Result<&dyn CongestionControl, &Dormant> {
         match self {
-            Self::NewReno(controller) => controller,
-            Self::Boxed(controller) => controller.as_ref(),
+            Self::Live(Live::NewReno(controller)) => Ok(controller),
+            Self::Live(Live::Cubic(controller)) => Ok(controller.as_ref()),
+            Self::Live(Live::Other(controller)) => Ok(controller.as_ref()),
+            Self::Dormant(dormant) => Err(dormant),
         }
     }
-}
 
-impl core::ops::DerefMut for Congestion {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        match self {
-            Self::NewReno(controller) => controller,
-            Self::Boxed(controller) => controller.as_mut(),
+    /// The controller, to be told something: it wakes for that.
+    pub(crate) fn live(&mut self) -> &mut dyn CongestionControl {
+        if let Self::Dormant(dormant) = self {
+            *self = Self::Live(Live::Cubic(Box::new(dormant.wake())));
         }
+        match self {
+            Self::Live(Live::NewReno(controller)) => controller,
+            Self::Live(Live::Cubic(controller)) => controller.as_mut(),
+            Self::Live(Live::Other(controller)) => controller.as_mut(),
+            Self::Dormant(_) => unreachable!("it was woken above"),
+        }
+    }
+
+    /// One that has nothing in flight yet.
+    fn cubic(controller: Cubic) -> Self {
+        match controller.rest() {
+            Some(dormant) => Self::Dormant(dormant),
+            None => Self::Live(Live::Cubic(Box::new(controller))),
+        }
+    }
+
+    /// Nothing is in flight any more.
+    pub(crate) fn rest(&mut self) {
+        if let Self::Live(Live::Cubic(controller)) = self {
+            if let Some(dormant) = controller.rest() {
+                *self = Self::Dormant(dormant);
+            }
+        }
+    }
+
+    /// This and the following ask without waking.
+    pub(crate) fn cwnd(&self) -> u32 {
+        self.get().map_or_else(Dormant::cwnd, |live| live.cwnd())
+    }
+
+    pub(crate) fn ssthresh(&self) -> u32 {
+        self.get()
+            .map_or_else(Dormant::ssthresh, |live| live.ssthresh())
+    }
+
+    pub(crate) fn pacing_rate(&self) -> Option<NonZeroU64> {
+        self.get().ok()?.pacing_rate()
+    }
+
+    pub(crate) fn governs_recovery(&self) -> bool {
+        self.get().is_ok_and(|live| live.governs_recovery())
     }
 }
 

@@ -82,5 +82,8 @@ impl Connection {
         if idle && !self.fin_waits() {
             self.active = None;
         }
+        if self.active.is_none() {
+            self.cold.congestion.rest();
+        }
     }
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use synfin_wire::SeqNum;
 
+use super::deadlines::{CoarseDeadline, Filed};
 use super::extra::Extra;
 use super::hot::Shift;
 use crate::driver::DeviceId;
@@ -71,12 +72,12 @@ pub(crate) struct Cold {
 /// Deadlines that are measured in seconds, and where the connection is filed in the wheels.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CoarseTimers {
-    pub(crate) keep_alive: Option<Instant>,
+    pub(crate) keep_alive: CoarseDeadline,
     pub(crate) keep_alive_probes: u8,
     /// The earliest entry of this connection in the fine wheel.
-    pub(crate) filed_fine: Option<Instant>,
+    pub(crate) filed_fine: Filed,
     /// The earliest entry of this connection in the coarse wheel.
-    pub(crate) filed_coarse: Option<Instant>,
+    pub(crate) filed_coarse: Filed,
 }
 
 impl Cold {

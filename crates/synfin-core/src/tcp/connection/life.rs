@@ -1,5 +1,6 @@
 //! How the state of a connection changes, and how it leaves the wire.
 
+use super::deadlines::CoarseDeadline;
 use super::{Connection, Context};
 use crate::event::CloseReason;
 use crate::state::{Cause, State};
@@ -41,7 +42,7 @@ impl Connection {
             .or(Marks::PROBE_PEER)
             .or(Marks::PROBE_WINDOW);
         self.marks.clear(owed);
-        self.cold.coarse.keep_alive = None;
+        self.cold.coarse.keep_alive = CoarseDeadline::NONE;
         self.cold.clear_leave();
         if let Some(active) = &mut self.active {
             active.send.clear(&mut cx.pool);

@@ -12,7 +12,7 @@ use super::{Connection, Context};
 use crate::config::SocketOptions;
 use crate::driver::DeviceId;
 use crate::state::State;
-use crate::tcp::congestion::{Congestion, NewReno, initial_window};
+use crate::tcp::congestion::{Congestion, Live, NewReno, initial_window};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::marks::{Events, Marks};
@@ -74,7 +74,7 @@ impl Connection {
                 options: opening
                     .socket
                     .map(|options| Box::new(Settings::new(options))),
-                congestion: Congestion::NewReno(NewReno::new(0)),
+                congestion: Congestion::Live(Live::NewReno(NewReno::new(0))),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
                 ecn: Ecn::OFF,
                 reordering: rack::Reordering::default(),

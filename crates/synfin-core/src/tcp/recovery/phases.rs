@@ -104,7 +104,10 @@ fn leave_if_done(c: &mut Connection, cx: &mut Context) -> bool {
     }
     if matches!(phase, Phase::Recovery | Phase::Cwr) {
         let sacked = c.marks.has(Marks::SACK);
-        c.cold.congestion.on_recovered(flight_size, mss, sacked);
+        c.cold
+            .congestion
+            .live()
+            .on_recovered(flight_size, mss, sacked);
     }
     if cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Recovery(RecoveryEvent::Left));
@@ -199,7 +202,7 @@ fn reduce(c: &mut Connection, cx: &Context, phase: Phase, flight_size: u32, tell
             flight_size,
             mss: u32::from(c.eff_snd_mss),
         };
-        c.cold.congestion.on_congestion(&event);
+        c.cold.congestion.live().on_congestion(&event);
     }
     let recovery = &mut c.active().recovery;
     recovery.phase = phase;
@@ -278,7 +281,7 @@ pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSig
     let rare = c.cold.rare();
     rare.octets_lost += u64::from(left);
     let lost = rare.octets_lost;
-    c.cold.congestion.on_lost(&LostSample {
+    c.cold.congestion.live().on_lost(&LostSample {
         now: cx.now,
         len: segment.len,
         tx_in_flight: segment.departure.in_flight,
@@ -331,5 +334,5 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         mss: u32::from(c.eff_snd_mss),
         paced: crate::tcp::send::pacing::rate(c, cx).is_some(),
     };
-    c.cold.congestion.on_ack(&sample);
+    c.cold.congestion.live().on_ack(&sample);
 }

@@ -179,7 +179,7 @@ fn enter_loss(c: &mut Connection, cx: &mut Context, attempt: u8) {
     } else {
         CongestionKind::RepeatedTimeout
     };
-    c.cold.congestion.on_congestion(&CongestionEvent {
+    c.cold.congestion.live().on_congestion(&CongestionEvent {
         now: cx.now,
         kind,
         flight_size,
