@@ -284,7 +284,7 @@ impl Stack {
             let Some(c) = self.tables.conns.get_mut(conn.0) else {
                 continue;
             };
-            c.cold.listener = None;
+            c.cold.unaccepted = false;
             hand_over(c, &mut self.cx);
             self.queue_handed_over(conn.0);
             return Some(conn);

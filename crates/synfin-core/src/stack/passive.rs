@@ -330,7 +330,7 @@ impl Stack {
         let options = self.listeners.get(entry.listener.0)?.options.socket;
         let mut c = Connection::passive(entry, &self.cx, options);
         destination::on_open(&mut c, &mut self.cx);
-        c.cold.listener = listener;
+        c.cold.unaccepted = listener.is_some();
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;
             c.active()

@@ -96,7 +96,7 @@ impl Stack {
             remote_v6: c.cold.remote_v6(),
         };
         let time_wait = c.state == State::TimeWait;
-        let unaccepted = c.cold.listener.is_some();
+        let unaccepted = c.cold.unaccepted;
         self.totals.leave(counted);
         let tuple = self.tables.tuple_of(&key);
         self.remove_flow_of(&tuple, Place::Conn(id.index));
@@ -173,7 +173,7 @@ impl Stack {
             flow: c.cold.flow,
             device: c.cold.device,
             wnd_field: last_window(c),
-            ecn_flags: ecn::emission::flags_of_ack(&c.cold.ecn),
+            ecn_flags: ecn::emission::flags_of_ack(&c.cold),
             answered: None,
             owner: (!c.is_orphan()).then_some(ConnId(id)),
         }

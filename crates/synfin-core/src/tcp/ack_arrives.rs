@@ -11,7 +11,6 @@ use crate::tcp::recv::timestamps;
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::is_strict;
 use crate::tcp::send::{rtt, window};
-use crate::tcp::tally::Long;
 use crate::trace::TraceEvent;
 
 /// RFC 5961 section 5.2: `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
@@ -135,8 +134,7 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     if active.send.sent.is_empty() {
         active.recovery.probe_octet = false;
     }
-    let octets = u64::from(news.delivered.octets);
-    c.cold.add(Long::OctetsDelivered, octets);
+    c.cold.count_delivered(news.delivered.octets);
     news
 }
 

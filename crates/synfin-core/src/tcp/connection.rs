@@ -43,7 +43,7 @@ use crate::trace::{AckReason, TimerKind, TraceEvent};
 
 /// One connection, SYN-SENT to LAST-ACK, or what the handle keeps of it.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct Connection {
     pub(crate) snd: SendVariables,
     pub(crate) rcv: RecvVariables,
@@ -53,6 +53,10 @@ pub(crate) struct Connection {
     pub(crate) eff_snd_mss: u16,
     pub(crate) state: State,
     pub(crate) shifts: Shifts,
+    /// Segments that are still acknowledged at once.
+    pub(crate) quick_acks: u8,
+    /// Type of service or traffic class of the last segment in the window.
+    pub(crate) received_tos: u8,
     pub(crate) active: Option<Box<Active>>,
     // What stands above is the hot line of 64 octets.
     pub(crate) cold: Cold,
@@ -148,31 +152,26 @@ impl Connection {
             .max(MIN_PEER_MSS)
     }
 
-    /// Computes `eff_snd_mss` and tells it; the window is scaled along. covers: 9293-MUST-16,
-    /// 2525-18
+    /// Computes `eff_snd_mss` and tells it; the window is scaled along. covers: 2525-18
     pub(crate) fn update_mss(&mut self) -> u32 {
-        let path = self
-            .cold
-            .path_mtu
-            .current
-            .saturating_sub(self.ip_header_len() + 20);
+        let old = u32::from(self.eff_snd_mss);
+        let mss = self.compute_mss();
+        self.cold.congestion.live().on_mss_change(old, mss);
+        mss
+    }
+
+    /// What the path and the peer take, options subtracted. covers: 9293-MUST-16
+    fn compute_mss(&mut self) -> u32 {
+        let headers = self.ip_header_len() + 20;
+        let path = self.cold.path_mtu.current.saturating_sub(headers);
         let timestamps = if self.marks.has(Marks::TIMESTAMPS) {
             12
         } else {
             0
         };
-        let mss = self
-            .cold
-            .peer_mss
-            .min(path)
-            .saturating_sub(timestamps)
-            .max(1);
-        let old = core::mem::replace(&mut self.eff_snd_mss, mss);
-        self.cold
-            .congestion
-            .live()
-            .on_mss_change(u32::from(old), u32::from(mss));
-        u32::from(mss)
+        let mss = self.cold.peer_mss.min(path);
+        self.eff_snd_mss = mss.saturating_sub(timestamps).max(1);
+        u32::from(self.eff_snd_mss)
     }
 
     /// Tells the trace where the congestion window stands.
@@ -200,7 +199,7 @@ impl Connection {
 
     /// Raises an event unless nobody is there to hear it.
     pub(crate) fn raise(&mut self, event: Events) {
-        if !self.is_orphan() && self.cold.listener.is_none() {
+        if !self.is_orphan() && !self.cold.unaccepted {
             self.cold.events.set(event);
         }
     }

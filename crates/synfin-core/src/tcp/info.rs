@@ -10,7 +10,6 @@ use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::urgent;
-use crate::tcp::tally::Long;
 use crate::tcp::{recv, send};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
@@ -138,8 +137,8 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         unacked: c.snd.una.distance_to(c.snd.nxt),
         unread: active.map_or(0, |active| active.recv.queue.len() as u32),
         out_of_order: active.map_or(0, |active| active.recv.out_of_order.bytes() as u32),
-        octets_sent: c.cold.total(Long::OctetsSent),
-        octets_received: c.cold.total(Long::OctetsReceived),
+        octets_sent: c.octets_sent(),
+        octets_received: c.octets_received(),
         segments_sent: c.cold.stats.segments_sent,
         segments_received: c.cold.stats.segments_received,
         retransmissions: c.cold.rare_so_far().retransmissions,
@@ -149,7 +148,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
             UserTimeout::ByRetries | UserTimeout::Never => None,
         },
         peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
-        received_dscp: c.cold.received_tos >> 2,
+        received_dscp: c.received_tos >> 2,
         urgent: urgent::remaining(c).is_some(),
     }
 }

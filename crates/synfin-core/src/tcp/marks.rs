@@ -35,6 +35,23 @@ macro_rules! bits {
                 self.0 &= !bit.0;
             }
 
+            #[allow(dead_code)]
+            pub(crate) fn assign(&mut self, bit: Self, value: bool) {
+                if value {
+                    self.set(bit);
+                } else {
+                    self.clear(bit);
+                }
+            }
+
+            /// Sets the bit and tells whether it was set before.
+            #[allow(dead_code)]
+            pub(crate) fn put(&mut self, bit: Self) -> bool {
+                let had = self.has(bit);
+                self.set(bit);
+                had
+            }
+
             /// Clears the bit and tells whether it was set.
             pub(crate) fn take(&mut self, bit: Self) -> bool {
                 let had = self.has(bit);
@@ -44,6 +61,8 @@ macro_rules! bits {
         }
     };
 }
+
+pub(crate) use bits;
 
 bits! {
     /// What a connection owes, has negotiated and has been asked for.
@@ -118,7 +137,7 @@ bits! {
 
 bits! {
     /// Events that wait to be told to the application.
-    Events: u16 {
+    Events: u8 {
         CONNECTED = 0,
         READABLE = 1,
         WRITABLE = 2,

@@ -3,16 +3,20 @@
 
 use alloc::boxed::Box;
 
-use crate::tcp::connection::Cold;
+use synfin_wire::SeqNum;
+
+use crate::tcp::connection::{Cold, Connection, Marks};
+use crate::tcp::ecn;
 use crate::tcp::path_mtu::search::Search;
 use crate::tcp::recovery::delivery;
+use crate::tcp::reset::ChallengeLimiter;
 use crate::time::{Instant, Tick};
 
 /// Numbers that STATUS reports.
 #[derive(Clone, Debug)]
 pub(crate) struct Stats {
-    /// The low halves of the [`Long`] ones; what is carried stands in [`Rare`].
-    low: [u32; LONG],
+    /// The low halves of `Delivered` and `Busy`; what is carried stands in [`Rare`].
+    low: [u32; COUNTED],
     pub(crate) segments_sent: u32,
     pub(crate) segments_received: u32,
     /// Of them with text.
@@ -23,18 +27,20 @@ pub(crate) struct Stats {
 
 /// Numbers that outgrow 32 bits on few connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Long {
-    /// Octets of text sent, repetitions not counted.
-    OctetsSent,
-    /// Octets of text received in order.
-    OctetsReceived,
+enum Long {
+    /// Octets of text sent, repetitions not counted: the low half is that of `SND.NXT - ISS`.
+    Sent,
+    /// Octets of text that were taken: likewise `RCV.NXT - IRS`.
+    Taken,
     /// Octets of sequence space that the peer has, by number or SACK.
-    OctetsDelivered,
+    Delivered,
     /// Microseconds in which something waited to be sent or acknowledged, but the stretch that
     /// goes on.
-    BusyUs,
+    Busy,
 }
 
+/// Of them have low halves that no sequence number tells.
+const COUNTED: usize = 2;
 const LONG: usize = 4;
 
 /// What most connections never count.
@@ -70,6 +76,11 @@ pub(crate) struct Rare {
     pub(crate) fast_open: FastOpenResult,
     /// When FIN-WAIT-2 of an orphan ends, or its lingering.
     pub(crate) leave: Option<Instant>,
+    /// Text that was thrown away because nobody reads any more.
+    discarded: u64,
+    /// Made at the first challenge.
+    pub(crate) challenge: Option<ChallengeLimiter>,
+    pub(crate) ecn: ecn::Detail,
     /// The search for a larger path MTU.
     pub(crate) search: Search,
 }
@@ -91,6 +102,9 @@ impl Rare {
         buffer_us: 0,
         fast_open: FastOpenResult::None,
         leave: None,
+        discarded: 0,
+        challenge: None,
+        ecn: ecn::Detail::NONE,
         search: Search::NONE,
     };
 }
@@ -114,7 +128,7 @@ pub(crate) enum FastOpenResult {
 impl Stats {
     pub(crate) fn new(now: Tick) -> Self {
         Self {
-            low: [0; LONG],
+            low: [0; COUNTED],
             segments_sent: 0,
             segments_received: 0,
             text_segments_sent: 0,
@@ -131,20 +145,92 @@ impl Stats {
     }
 }
 
-impl Cold {
-    pub(crate) fn add(&mut self, what: Long, amount: u64) {
-        let low = &mut self.stats.low[what as usize];
-        let sum = u64::from(*low) + amount;
-        *low = sum as u32;
-        if sum > u64::from(u32::MAX) {
-            let carried = &mut self.rare().carried[what as usize];
-            *carried = carried.wrapping_add((sum >> 32) as u32);
+impl Connection {
+    /// `len` octets of new text have left; `SND.NXT` is behind them.
+    pub(crate) fn count_sent(&mut self, len: u32) {
+        if self.text_sent_low() < len {
+            self.cold.carry(Long::Sent, 1);
         }
     }
 
-    pub(crate) fn total(&self, what: Long) -> u64 {
-        let carried = self.rare_so_far().carried[what as usize];
-        u64::from(carried) << 32 | u64::from(self.stats.low[what as usize])
+    /// `len` octets of text were taken in order; `RCV.NXT` is behind them.
+    pub(crate) fn count_taken(&mut self, len: u32) {
+        if self.text_taken_low() < len {
+            self.cold.carry(Long::Taken, 1);
+        }
+    }
+
+    /// The same for text that was thrown away.
+    pub(crate) fn count_discarded(&mut self, len: u32) {
+        self.count_taken(len);
+        self.cold.rare().discarded += u64::from(len);
+    }
+
+    /// Octets of text sent, repetitions not counted.
+    pub(crate) fn octets_sent(&self) -> u64 {
+        self.cold.long(Long::Sent, self.text_sent_low())
+    }
+
+    /// Octets of text received in order.
+    pub(crate) fn octets_received(&self) -> u64 {
+        let taken = self.cold.long(Long::Taken, self.text_taken_low());
+        taken.saturating_sub(self.cold.rare_so_far().discarded)
+    }
+
+    fn text_sent_low(&self) -> u32 {
+        self.text_low(self.cold.iss, self.snd.nxt, Marks::FIN_SENT)
+    }
+
+    fn text_taken_low(&self) -> u32 {
+        self.text_low(self.cold.irs, self.rcv.nxt, Marks::PEER_FIN)
+    }
+
+    /// What is between the SYN and what comes next, without the FIN.
+    fn text_low(&self, syn: SeqNum, next: SeqNum, fin: Marks) -> u32 {
+        if syn == next && !self.marks.has(Marks::WAS_ESTABLISHED) {
+            return 0;
+        }
+        let fin = u32::from(self.marks.has(fin));
+        syn.distance_to(next).wrapping_sub(1 + fin)
+    }
+}
+
+impl Cold {
+    /// Octets of sequence space reached the peer.
+    pub(crate) fn count_delivered(&mut self, octets: u32) {
+        self.add(Long::Delivered, 0, octets.into());
+    }
+
+    pub(crate) fn octets_delivered(&self) -> u64 {
+        self.long(Long::Delivered, self.stats.low[0])
+    }
+
+    /// Something waited to be sent or acknowledged for so long.
+    pub(crate) fn count_busy(&mut self, busy_us: u64) {
+        self.add(Long::Busy, 1, busy_us);
+    }
+
+    /// How long that was, but the stretch that goes on.
+    pub(crate) fn busy_us(&self) -> u64 {
+        self.long(Long::Busy, self.stats.low[1])
+    }
+
+    fn add(&mut self, what: Long, place: usize, amount: u64) {
+        let low = &mut self.stats.low[place];
+        let sum = u64::from(*low) + amount;
+        *low = sum as u32;
+        if sum > u64::from(u32::MAX) {
+            self.carry(what, (sum >> 32) as u32);
+        }
+    }
+
+    fn carry(&mut self, what: Long, times: u32) {
+        let carried = &mut self.rare().carried[what as usize];
+        *carried = carried.wrapping_add(times);
+    }
+
+    fn long(&self, what: Long, low: u32) -> u64 {
+        u64::from(self.rare_so_far().carried[what as usize]) << 32 | u64::from(low)
     }
 
     /// What a half-open entry has seen: the SYN, and our answers to it.
@@ -162,7 +248,7 @@ impl Cold {
 
     pub(crate) fn totals(&self) -> delivery::Totals {
         delivery::Totals {
-            delivered: self.total(Long::OctetsDelivered),
+            delivered: self.octets_delivered(),
             lost: self.rare_so_far().octets_lost,
         }
     }

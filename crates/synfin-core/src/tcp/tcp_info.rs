@@ -18,7 +18,7 @@ use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn::Feedback;
 use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::send::{limit, pacing};
-use crate::tcp::tally::{FastOpenResult, Long, Rare};
+use crate::tcp::tally::{FastOpenResult, Rare};
 use crate::time::{Instant, Tick};
 
 macro_rules! tcp_info {
@@ -208,7 +208,7 @@ fn path(c: &Connection, cx: &Context, info: &mut TcpInfo) {
 
 /// What is on its way, of a connection that is at work.
 fn flight(c: &Connection, info: &mut TcpInfo) {
-    info.probes = c.cold.coarse.keep_alive_probes;
+    info.probes = c.cold.keep_alive_probes;
     let Some(active) = &c.active else { return };
     let (send, recovery) = (&active.send, &active.recovery);
     info.ca_state = recovery.phase as u8;
@@ -244,15 +244,15 @@ fn windows(c: &Connection, cx: &Context, info: &mut TcpInfo) {
 
 fn counts(c: &Connection, info: &mut TcpInfo) {
     let stats = &c.cold.stats;
-    let sent = c.cold.total(Long::OctetsSent);
+    let sent = c.octets_sent();
     info.bytes_acked = sent.saturating_sub(u64::from(text_unacked(c)));
-    info.bytes_received = c.cold.total(Long::OctetsReceived);
+    info.bytes_received = c.octets_received();
     info.bytes_sent = sent;
     info.segs_out = stats.segments_sent;
     info.segs_in = stats.segments_received;
     info.data_segs_out = stats.text_segments_sent;
     info.data_segs_in = stats.text_segments_received;
-    info.delivered = c.cold.total(Long::OctetsDelivered);
+    info.delivered = c.cold.octets_delivered();
 }
 
 /// Octets of text that were sent and are not acknowledged.
@@ -303,7 +303,7 @@ fn ecn(c: &Connection, info: &mut TcpInfo) {
         Feedback::Classic => 1,
         Feedback::Accurate => 2,
     };
-    let Some(counts) = c.cold.ecn.counts() else {
+    let Some(counts) = c.cold.ecn_counts() else {
         return;
     };
     info.received_ce = counts.received;

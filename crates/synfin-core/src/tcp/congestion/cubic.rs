@@ -6,7 +6,6 @@
 
 use core::time::Duration;
 
-use super::dormant::Dormant;
 use super::hystart::{HyStart, SlowStart};
 use super::{
     AckSample, CongestionControl, CongestionEvent, CongestionKind, MAX_CWND, Metrics, Phase,
@@ -122,9 +121,8 @@ impl Cubic {
         Self::from(state)
     }
 
-    /// What is to be kept while nothing is in flight, if it has room there.
-    pub(super) fn rest(&self) -> Option<Dormant> {
-        Dormant::of(&self.state)
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 }
 

@@ -87,11 +87,10 @@ pub trait CongestionControl: Debug + Send {
     }
 }
 
-/// A connection's controller. NewReno is so small that it stands here; CUBIC does while it is at
-/// rest, and is boxed while at work, as all others are always.
+/// A connection's controller. NewReno and CUBIC stand here while they rest; at work, all are boxed.
 #[derive(Debug)]
 pub(crate) enum Congestion {
-    Live(Live),
+    Live(Box<Live>),
     Dormant(Dormant),
 }
 
@@ -99,49 +98,65 @@ pub(crate) enum Congestion {
 #[derive(Debug)]
 pub(crate) enum Live {
     NewReno(NewReno),
-    Cubic(Box<Cubic>),
+    Cubic(Cubic),
     Other(Box<dyn CongestionControl>),
 }
 
-const _: () = assert!(size_of::<Congestion>() <= 32);
+const _: () = assert!(size_of::<Congestion>() <= 24);
 
-impl Congestion {
-    fn get(&self) -> Result<&dyn CongestionControl, &Dormant> {
+impl Live {
+    fn get(&self) -> &dyn CongestionControl {
         match self {
-            Self::Live(Live::NewReno(controller)) => Ok(controller),
-            Self::Live(Live::Cubic(controller)) => Ok(controller.as_ref()),
-            Self::Live(Live::Other(controller)) => Ok(controller.as_ref()),
-            Self::Dormant(dormant) => Err(dormant),
+            Self::NewReno(controller) => controller,
+            Self::Cubic(controller) => controller,
+            Self::Other(controller) => controller.as_ref(),
         }
     }
 
+    fn get_mut(&mut self) -> &mut dyn CongestionControl {
+        match self {
+            Self::NewReno(controller) => controller,
+            Self::Cubic(controller) => controller,
+            Self::Other(controller) => controller.as_mut(),
+        }
+    }
+}
+
+impl From<Live> for Congestion {
+    /// One that has nothing in flight.
+    fn from(live: Live) -> Self {
+        match Dormant::of(&live) {
+            Some(dormant) => Self::Dormant(dormant),
+            None => Self::Live(Box::new(live)),
+        }
+    }
+}
+
+impl Congestion {
     /// The controller, to be told something: it wakes for that.
     pub(crate) fn live(&mut self) -> &mut dyn CongestionControl {
         if let Self::Dormant(dormant) = self {
-            *self = Self::Live(Live::Cubic(Box::new(dormant.wake())));
+            *self = Self::Live(Box::new(dormant.wake()));
         }
         match self {
-            Self::Live(Live::NewReno(controller)) => controller,
-            Self::Live(Live::Cubic(controller)) => controller.as_mut(),
-            Self::Live(Live::Other(controller)) => controller.as_mut(),
+            Self::Live(live) => live.get_mut(),
             Self::Dormant(_) => unreachable!("it was woken above"),
-        }
-    }
-
-    /// One that has nothing in flight yet.
-    fn cubic(controller: Cubic) -> Self {
-        match controller.rest() {
-            Some(dormant) => Self::Dormant(dormant),
-            None => Self::Live(Live::Cubic(Box::new(controller))),
         }
     }
 
     /// Nothing is in flight any more.
     pub(crate) fn rest(&mut self) {
-        if let Self::Live(Live::Cubic(controller)) = self {
-            if let Some(dormant) = controller.rest() {
+        if let Self::Live(live) = self {
+            if let Some(dormant) = Dormant::of(live) {
                 *self = Self::Dormant(dormant);
             }
+        }
+    }
+
+    fn get(&self) -> Result<&dyn CongestionControl, &Dormant> {
+        match self {
+            Self::Live(live) => Ok(live.get()),
+            Self::Dormant(dormant) => Err(dormant),
         }
     }
 

@@ -10,12 +10,12 @@ use crate::time::Instant;
 /// RFC 5681 and RFC 6582.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewReno {
-    cwnd: u32,
-    ssthresh: u32,
+    pub(super) cwnd: u32,
+    pub(super) ssthresh: u32,
     /// Growth below an octet in congestion avoidance, in parts of `cwnd`.
-    remainder: u32,
+    pub(super) remainder: u32,
     /// The slow start that goes on follows a timeout.
-    after_timeout: bool,
+    pub(super) after_timeout: bool,
     /// `cwnd` and `ssthresh` before the last congestion event.
     prior: (u32, u32),
 }

@@ -60,15 +60,14 @@ impl Controllers {
 
     /// A controller by its name; NewReno for one that is not known, which validation excludes.
     pub(crate) fn make(&self, name: &str, initial_window: u32, mss: u32) -> Congestion {
-        if let Some((_, factory)) = self.0.iter().find(|(known, _)| *known == name) {
-            return Congestion::Live(Live::Other(factory.make(initial_window, mss)));
-        }
-        let live = match name {
-            "cubic" => return Congestion::cubic(Cubic::new(initial_window)),
-            "bbr" => Live::Other(Box::new(Bbr::new(initial_window, mss))),
-            "bbr3" => Live::Other(Box::new(Bbr3::new(initial_window, mss))),
+        let own = self.0.iter().find(|(known, _)| *known == name);
+        let live = match (own, name) {
+            (Some((_, factory)), _) => Live::Other(factory.make(initial_window, mss)),
+            (None, "cubic") => Live::Cubic(Cubic::new(initial_window)),
+            (None, "bbr") => Live::Other(Box::new(Bbr::new(initial_window, mss))),
+            (None, "bbr3") => Live::Other(Box::new(Bbr3::new(initial_window, mss))),
             _ => Live::NewReno(NewReno::new(initial_window)),
         };
-        Congestion::Live(live)
+        live.into()
     }
 }

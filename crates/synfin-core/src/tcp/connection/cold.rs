@@ -8,7 +8,7 @@ use super::deadlines::{CoarseDeadline, Filed};
 use super::extra::Extra;
 use super::hot::Shift;
 use crate::driver::DeviceId;
-use crate::event::{CloseReason, ListenerId, SoftError};
+use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::congestion::Congestion;
 use crate::tcp::ecn::Ecn;
@@ -16,7 +16,6 @@ use crate::tcp::marks::Events;
 use crate::tcp::path_mtu::PathMtu;
 use crate::tcp::recovery::rack;
 use crate::tcp::recv::tuning::Tuning;
-use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
@@ -43,10 +42,11 @@ pub(crate) struct Cold {
     /// When the congestion window was last used, at least by half (RFC 7661).
     pub(crate) validated_at: Tick,
     pub(crate) flow: FlowId,
-    pub(crate) listener: Option<ListenerId>,
+    /// It waits in a listener's queue: no application has seen it.
+    pub(crate) unaccepted: bool,
     pub(crate) coarse: CoarseTimers,
+    pub(crate) keep_alive_probes: u8,
     pub(crate) stats: Stats,
-    pub(crate) challenge: ChallengeLimiter,
     pub(crate) events: Events,
     pub(crate) close_reason: Option<CloseReason>,
     pub(crate) soft_error: Option<SoftError>,
@@ -55,9 +55,6 @@ pub(crate) struct Cold {
     /// The state as which the totals count it.
     pub(crate) counted: State,
     pub(crate) device: DeviceId,
-    pub(crate) quick_acks: u8,
-    /// Type of service or traffic class of the last segment in the window.
-    pub(crate) received_tos: u8,
     pub(crate) peer_mss: u16,
     pub(crate) own_mss: u16,
     /// The shift that our SYN announces: options that change later do not change it.
@@ -73,7 +70,6 @@ pub(crate) struct Cold {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CoarseTimers {
     pub(crate) keep_alive: CoarseDeadline,
-    pub(crate) keep_alive_probes: u8,
     /// The earliest entry of this connection in the fine wheel.
     pub(crate) filed_fine: Filed,
     /// The earliest entry of this connection in the coarse wheel.

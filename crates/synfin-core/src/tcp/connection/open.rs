@@ -21,7 +21,6 @@ use crate::tcp::path_mtu::search::Search;
 use crate::tcp::recovery::rack;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::window as recv_window;
-use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
@@ -68,13 +67,15 @@ impl Connection {
             eff_snd_mss: 0,
             state: State::Closed,
             shifts: Shifts::NONE,
+            quick_acks: cx.config.tcp.ack.quick,
+            received_tos: 0,
             active: None,
             cold: Cold {
                 extra: Extra::of(opening.remote_v6),
                 options: opening
                     .socket
                     .map(|options| Box::new(Settings::new(options))),
-                congestion: Congestion::Live(Live::NewReno(NewReno::new(0))),
+                congestion: Congestion::from(Live::NewReno(NewReno::new(1))),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
                 ecn: Ecn::OFF,
                 reordering: rack::Reordering::default(),
@@ -87,10 +88,10 @@ impl Connection {
                 last_sent: now,
                 validated_at: now,
                 flow: opening.flow,
-                listener: None,
+                unaccepted: false,
                 coarse: CoarseTimers::default(),
+                keep_alive_probes: 0,
                 stats: Stats::new(now),
-                challenge: ChallengeLimiter::new(cx.config.tcp.challenge.burst, now),
                 events: Events::NONE,
                 close_reason: None,
                 soft_error: None,
@@ -98,8 +99,6 @@ impl Connection {
                 reset_reason: ResetReason::Abort,
                 counted: State::Closed,
                 device: opening.device,
-                received_tos: 0,
-                quick_acks: cx.config.tcp.ack.quick,
                 peer_mss: 0,
                 own_mss: opening.own_mss,
                 own_shift: Shift::NONE,
@@ -139,7 +138,9 @@ impl Connection {
         c.snd.wnd = u32::from(entry.syn_wnd);
         c.snd.wl1 = entry.irs;
         c.cold.max_snd_wnd = c.snd.wnd;
-        c.cold.challenge = entry.challenge;
+        if entry.challenge.is_used(&cx.config) {
+            c.cold.rare().challenge = Some(entry.challenge);
+        }
         c.cold.count_half_open(entry.copies, entry.timeouts);
         if entry.timeouts > 0 {
             c.marks.set(Marks::SYN_LOST);
@@ -162,14 +163,14 @@ impl Connection {
         if entry.offer.sack {
             self.marks.set(Marks::SACK);
         }
-        self.cold.ecn = entry.offer.ecn.into_state(entry.copies);
+        entry.offer.ecn.settle(&mut self.cold, entry.copies);
         self.cold.peer_mss = self.effective_peer_mss(Some(entry.peer_mss));
         self.start_congestion_control(cx);
     }
 
     /// A fresh controller, for what is known of the segment size by now.
     pub(crate) fn start_congestion_control(&mut self, cx: &Context) {
-        let mss = self.update_mss();
+        let mss = self.compute_mss();
         let window = initial_window(cx.config.tcp.initial_window, mss);
         let name = self.congestion_name(cx);
         self.cold.congestion = cx.config.controllers.make(name, window, mss);

@@ -7,7 +7,6 @@ use crate::counters::DropReason;
 use crate::tcp::connection::{Connection, Context, Events, Marks};
 use crate::tcp::recv::{delayed_ack, tuning, urgent};
 use crate::tcp::segment::Arrival;
-use crate::tcp::tally::Long;
 use crate::time::Tick;
 use crate::trace::AckReason;
 
@@ -83,6 +82,7 @@ fn discard(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     cx.drop(c.cold.flow, DropReason::ReadShutdown);
     if seq == c.rcv.nxt {
         c.rcv.nxt += len;
+        c.count_discarded(len);
         delayed_ack::on_text(c, cx, len);
     } else {
         c.active().recv.owe_dup_ack(None);
@@ -107,10 +107,10 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
         nxt += chunk.len() as u32;
         recv.queue.push_chunk_or_coalesce(&mut cx.pool, chunk);
     }
-    let taken = u64::from(start.distance_to(nxt));
+    let taken = start.distance_to(nxt);
     c.rcv.nxt = nxt;
-    c.cold.add(Long::OctetsReceived, taken);
-    cx.counters.octets_received += taken;
+    c.count_taken(taken);
+    cx.counters.octets_received += u64::from(taken);
     if had_gap {
         c.ack_now(AckReason::GapFilled);
     } else {

@@ -23,7 +23,7 @@ pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
         Some(_) => c.marks.set(Marks::KEEP_ALIVE),
         None => c.marks.clear(Marks::KEEP_ALIVE),
     }
-    c.cold.coarse.keep_alive_probes = 0;
+    c.cold.keep_alive_probes = 0;
     if c.cold.coarse.keep_alive != was {
         let (was, is) = (
             was.get(cx.now),
@@ -42,7 +42,7 @@ pub(crate) fn on_received(c: &mut Connection, cx: &Context) {
     let Some(keep_alive) = c.options(&cx.config).keep_alive else {
         return;
     };
-    c.cold.coarse.keep_alive_probes = 0;
+    c.cold.keep_alive_probes = 0;
     if c.cold.coarse.keep_alive.is_some() {
         set(c, cx, Some(keep_alive.idle));
     }
@@ -58,7 +58,7 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
         set(c, cx, Some(keep_alive.idle));
         return;
     }
-    let attempt = c.cold.coarse.keep_alive_probes + 1;
+    let attempt = c.cold.keep_alive_probes + 1;
     if cx.tracer.is_on() {
         let event = TraceEvent::TimerFired {
             timer: TimerKind::KeepAlive,
@@ -71,7 +71,7 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
         c.leave_wire(cx, Some(Cause::Expired), CloseReason::KeepAliveTimeout);
         return;
     }
-    c.cold.coarse.keep_alive_probes = attempt;
+    c.cold.keep_alive_probes = attempt;
     c.marks.set(Marks::PROBE_PEER);
     set(c, cx, Some(keep_alive.interval));
 }

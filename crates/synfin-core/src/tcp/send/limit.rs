@@ -7,7 +7,6 @@
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
 use crate::tcp::send::window;
-use crate::tcp::tally::Long;
 use crate::time::Instant;
 use crate::trace::{SendLimit, TraceEvent};
 
@@ -51,7 +50,7 @@ pub(crate) fn times(c: &Connection, now: Instant) -> Times {
         .as_ref()
         .map_or_else(Times::default, |active| active.limit.times(now));
     Times {
-        busy_us: c.cold.total(Long::BusyUs) + running.busy_us,
+        busy_us: c.cold.busy_us() + running.busy_us,
         window_us: rare.window_us + running.window_us,
         buffer_us: rare.buffer_us + running.buffer_us,
     }
@@ -75,7 +74,7 @@ pub(crate) fn on_settled(c: &mut Connection, cx: &mut Context) {
         return;
     }
     let times = was.times(cx.now);
-    c.cold.add(Long::BusyUs, times.busy_us);
+    c.cold.count_busy(times.busy_us);
     if times.window_us + times.buffer_us > 0 {
         let rare = c.cold.rare();
         rare.window_us += times.window_us;

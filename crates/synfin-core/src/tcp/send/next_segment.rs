@@ -16,7 +16,6 @@ use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::window::Candidate;
 use crate::tcp::send::{pacing, persist, retransmission, syn, validation, window};
-use crate::tcp::tally::Long;
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -229,7 +228,7 @@ fn commit_new(c: &mut Connection, cx: &Context, len: u32, fin: bool) -> Emission
     let departure = depart(c, cx, space);
     c.snd.nxt += space;
     c.active().send.on_sent(seq, space, cx.now, departure);
-    c.cold.add(Long::OctetsSent, u64::from(len));
+    c.count_sent(len);
     let reason = if fin {
         SendReason::Fin
     } else {
@@ -297,7 +296,7 @@ fn window_probe(c: &mut Connection, cx: &Context) -> Emission {
         let active = c.active();
         active.send.on_sent(seq, 1, cx.now, departure);
         active.recovery.probe_octet = true;
-        c.cold.add(Long::OctetsSent, 1);
+        c.count_sent(1);
     }
     let mut probe = Emission::bare(seq, Flags::ACK, SendReason::ZeroWindowProbe);
     probe.text_len = 1;

@@ -5,7 +5,6 @@ use synfin_wire::Flags;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::fast_open;
 use crate::tcp::send::next_segment::{Emission, depart};
-use crate::tcp::tally::Long;
 use crate::trace::{LossSign, SendReason};
 
 /// Our SYN, with the acknowledgement of the peer's if we have it. covers: BUG-2, ST-208, ST-309
@@ -57,7 +56,7 @@ fn first_syn(c: &mut Connection, cx: &mut Context, flags: Flags) -> Emission {
     if text_len > 0 {
         send.on_sent(iss + 1, text_len, cx.now, departure);
         c.marks.set(Marks::SYN_TEXT);
-        c.cold.add(Long::OctetsSent, u64::from(text_len));
+        c.count_sent(text_len);
         emission.text_len = text_len;
     }
     emission
