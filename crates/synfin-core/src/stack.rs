@@ -148,6 +148,7 @@ impl Stack {
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
             fragmentable: 0,
             destinations: crate::tcp::destination::Destinations::default(),
+            shared_options: crate::tcp::shared_options::SharedOptions::default(),
             config,
             memory_waiters: VecDeque::new(),
         };

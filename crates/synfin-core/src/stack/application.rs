@@ -17,7 +17,7 @@ use crate::ip::icmp::Problem;
 use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack};
 use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Context, Events, Marks};
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
@@ -284,7 +284,7 @@ impl Stack {
             let Some(c) = self.tables.conns.get_mut(conn.0) else {
                 continue;
             };
-            c.cold.unaccepted = false;
+            c.cold.marks.clear(ColdMarks::UNACCEPTED);
             hand_over(c, &mut self.cx);
             self.queue_handed_over(conn.0);
             return Some(conn);

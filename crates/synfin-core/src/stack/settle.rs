@@ -8,7 +8,7 @@ use crate::slab::SlotId;
 use crate::stack::{COARSE_TICK, EventSource, FINE_TICK, HORIZON, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::deadlines::Filed;
-use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
@@ -96,7 +96,7 @@ impl Stack {
             remote_v6: c.cold.remote_v6(),
         };
         let time_wait = c.state == State::TimeWait;
-        let unaccepted = c.cold.unaccepted;
+        let unaccepted = c.cold.marks.has(ColdMarks::UNACCEPTED);
         self.totals.leave(counted);
         let tuple = self.tables.tuple_of(&key);
         self.remove_flow_of(&tuple, Place::Conn(id.index));

@@ -37,7 +37,7 @@ pub(crate) use self::hot::{Key, RecvVariables, SendVariables, Shift, Shifts};
 pub(crate) use self::open::Opening;
 use crate::config::{SocketOptions, StackConfig};
 use crate::state::State;
-pub(crate) use crate::tcp::marks::{Events, Marks};
+pub(crate) use crate::tcp::marks::{ColdMarks, Events, Marks};
 use crate::time::Instant;
 use crate::trace::{AckReason, TimerKind, TraceEvent};
 
@@ -62,7 +62,11 @@ pub(crate) struct Connection {
     pub(crate) cold: Cold,
 }
 
+/// What every segment touches is as large as a cache line. It is not aligned to one: the record
+/// would take 256 octets, and with its place in the flow table more than an idle connection may.
 const _: () = assert!(core::mem::offset_of!(Connection, cold) == 64);
+/// The state tells a taken slot from a free one.
+const _: () = assert!(crate::slab::slot_bytes::<Connection>() <= 244);
 
 impl Connection {
     /// The window that holds now: the controller's, or the one that recovery has set.
@@ -199,7 +203,7 @@ impl Connection {
 
     /// Raises an event unless nobody is there to hear it.
     pub(crate) fn raise(&mut self, event: Events) {
-        if !self.is_orphan() && !self.cold.unaccepted {
+        if !self.is_orphan() && !self.cold.marks.has(ColdMarks::UNACCEPTED) {
             self.cold.events.set(event);
         }
     }

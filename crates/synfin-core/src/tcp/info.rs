@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::urgent;
+use crate::tcp::tally::Segments;
 use crate::tcp::{recv, send};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
@@ -139,8 +140,8 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         out_of_order: active.map_or(0, |active| active.recv.out_of_order.bytes() as u32),
         octets_sent: c.octets_sent(),
         octets_received: c.octets_received(),
-        segments_sent: c.cold.stats.segments_sent,
-        segments_received: c.cold.stats.segments_received,
+        segments_sent: c.cold.segments(Segments::Sent),
+        segments_received: c.cold.segments(Segments::Received),
         retransmissions: c.cold.rare_so_far().retransmissions,
         timer: next_timer(c, cx.now),
         user_timeout: match c.options(&cx.config).user_timeout {

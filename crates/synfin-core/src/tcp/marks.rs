@@ -53,6 +53,7 @@ macro_rules! bits {
             }
 
             /// Clears the bit and tells whether it was set.
+            #[allow(dead_code)]
             pub(crate) fn take(&mut self, bit: Self) -> bool {
                 let had = self.has(bit);
                 self.clear(bit);
@@ -132,6 +133,22 @@ bits! {
         MEMORY_TURN = 30,
         /// A tail loss probe left and no round trip was measured since. covers: 8985-11
         PROBE_UNMEASURED = 31,
+    }
+}
+
+bits! {
+    /// What few segments ask for; in the cold part.
+    ColdMarks: u8 {
+        /// The connection waits in a listener's queue: no application has seen it.
+        UNACCEPTED = 0,
+        /// Routers are to fragment what is too big for the path.
+        FRAGMENTS = 1,
+        /// The path has shown reordering (RFC 8985 section 6.2).
+        REORDERS = 2,
+        /// The application holds back the window that we offer, as the trace was told.
+        HELD_BY_APPLICATION = 3,
+        /// Memory does.
+        HELD_BY_MEMORY = 4,
     }
 }
 

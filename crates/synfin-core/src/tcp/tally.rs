@@ -17,13 +17,22 @@ use crate::time::{Instant, Tick};
 pub(crate) struct Stats {
     /// The low halves of `Delivered` and `Busy`; what is carried stands in [`Rare`].
     low: [u32; COUNTED],
-    pub(crate) segments_sent: u32,
-    pub(crate) segments_received: u32,
-    /// Of them with text.
-    pub(crate) text_segments_sent: u32,
-    pub(crate) text_segments_received: u32,
+    /// The low three octets of the numbers of [`Segments`].
+    segments: [[u8; 3]; SEGMENTS],
     pub(crate) last_text_received: Tick,
 }
+
+/// Numbers of segments, which outgrow 24 bits on few connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segments {
+    Sent,
+    Received,
+    /// Of them with text.
+    TextSent,
+    TextReceived,
+}
+
+const SEGMENTS: usize = 4;
 
 /// Numbers that outgrow 32 bits on few connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +58,8 @@ const LONG: usize = 4;
 pub(crate) struct Rare {
     /// How often the numbers of [`Long`] went round.
     carried: [u32; LONG],
+    /// The same for the numbers of [`Segments`].
+    segments_carried: [u8; SEGMENTS],
     /// Octets found lost.
     pub(crate) octets_lost: u64,
     /// Segments sent again.
@@ -88,6 +99,7 @@ pub(crate) struct Rare {
 impl Rare {
     pub(crate) const NONE: Self = Self {
         carried: [0; LONG],
+        segments_carried: [0; SEGMENTS],
         octets_lost: 0,
         retransmissions: 0,
         octets_resent: 0,
@@ -129,19 +141,9 @@ impl Stats {
     pub(crate) fn new(now: Tick) -> Self {
         Self {
             low: [0; COUNTED],
-            segments_sent: 0,
-            segments_received: 0,
-            text_segments_sent: 0,
-            text_segments_received: 0,
+            segments: [[0; 3]; SEGMENTS],
             last_text_received: now,
         }
-    }
-
-    /// A segment arrived for the connection.
-    pub(crate) fn on_received(&mut self, text_len: u32) {
-        self.segments_received = self.segments_received.wrapping_add(1);
-        let with_text = u32::from(text_len > 0);
-        self.text_segments_received = self.text_segments_received.wrapping_add(with_text);
     }
 }
 
@@ -196,6 +198,33 @@ impl Connection {
 }
 
 impl Cold {
+    /// A segment arrived for the connection.
+    pub(crate) fn count_received(&mut self, text_len: u32) {
+        self.count_segment(Segments::Received);
+        if text_len > 0 {
+            self.count_segment(Segments::TextReceived);
+        }
+    }
+
+    pub(crate) fn count_segment(&mut self, what: Segments) {
+        let low = &mut self.stats.segments[what as usize];
+        for octet in low {
+            *octet = octet.wrapping_add(1);
+            if *octet != 0 {
+                return;
+            }
+        }
+        let carried = &mut self.rare().segments_carried[what as usize];
+        *carried = carried.wrapping_add(1);
+    }
+
+    /// Wraps at 2^32.
+    pub(crate) fn segments(&self, what: Segments) -> u32 {
+        let [a, b, c] = self.stats.segments[what as usize];
+        let d = self.rare_so_far().segments_carried[what as usize];
+        u32::from_le_bytes([a, b, c, d])
+    }
+
     /// Octets of sequence space reached the peer.
     pub(crate) fn count_delivered(&mut self, octets: u32) {
         self.add(Long::Delivered, 0, octets.into());
@@ -235,8 +264,8 @@ impl Cold {
 
     /// What a half-open entry has seen: the SYN, and our answers to it.
     pub(crate) fn count_half_open(&mut self, copies: u8, timeouts: u8) {
-        self.stats.segments_received = 1;
-        self.stats.segments_sent = u32::from(copies);
+        self.stats.segments[Segments::Received as usize] = [1, 0, 0];
+        self.stats.segments[Segments::Sent as usize] = [copies, 0, 0];
         if copies > 1 {
             self.rare().retransmissions = u32::from(copies) - 1;
         }

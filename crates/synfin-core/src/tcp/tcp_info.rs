@@ -18,7 +18,7 @@ use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn::Feedback;
 use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::send::{limit, pacing};
-use crate::tcp::tally::{FastOpenResult, Rare};
+use crate::tcp::tally::{FastOpenResult, Rare, Segments};
 use crate::time::{Instant, Tick};
 
 macro_rules! tcp_info {
@@ -243,15 +243,14 @@ fn windows(c: &Connection, cx: &Context, info: &mut TcpInfo) {
 }
 
 fn counts(c: &Connection, info: &mut TcpInfo) {
-    let stats = &c.cold.stats;
     let sent = c.octets_sent();
     info.bytes_acked = sent.saturating_sub(u64::from(text_unacked(c)));
     info.bytes_received = c.octets_received();
     info.bytes_sent = sent;
-    info.segs_out = stats.segments_sent;
-    info.segs_in = stats.segments_received;
-    info.data_segs_out = stats.text_segments_sent;
-    info.data_segs_in = stats.text_segments_received;
+    info.segs_out = c.cold.segments(Segments::Sent);
+    info.segs_in = c.cold.segments(Segments::Received);
+    info.data_segs_out = c.cold.segments(Segments::TextSent);
+    info.data_segs_in = c.cold.segments(Segments::TextReceived);
     info.delivered = c.cold.octets_delivered();
 }
 

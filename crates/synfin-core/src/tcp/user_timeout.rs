@@ -8,7 +8,7 @@
 //! The option of a SYN at a listener is not kept: the peer repeats it on its first segment without
 //! SYN, because a listener need not remember a SYN.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 use synfin_wire::Flags;
@@ -74,8 +74,8 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
     if options.advertised_timeout.is_none() {
         return;
     }
-    let made = || Box::new(Settings::new(options));
-    c.cold.options.get_or_insert_with(made);
+    let shared = &mut cx.shared_options;
+    c.cold.options.get_or_insert_with(|| shared.of(options));
     adopt(c, cx);
     owe(c);
 }
@@ -90,6 +90,7 @@ pub(crate) fn on_arrival(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     else {
         return;
     };
+    let settings = Arc::make_mut(settings);
     settings.remote = Some(Duration::from_secs(option.seconds().into()));
     adopt(c, cx);
 }
@@ -101,9 +102,11 @@ pub(crate) fn set_options(c: &mut Connection, cx: &mut Context, options: SocketO
     let remote = c.cold.options.as_ref().and_then(|settings| settings.remote);
     let default = options == cx.config.socket && remote.is_none();
     c.cold.options = (!default).then(|| {
-        let mut settings = Settings::new(options);
-        settings.remote = remote;
-        Box::new(settings)
+        let mut settings = cx.shared_options.of(options);
+        if remote.is_some() {
+            Arc::make_mut(&mut settings).remote = remote;
+        }
+        settings
     });
     if c.state.is_synchronized() && !c.marks.has(Marks::OFF_WIRE) {
         let changed = was.advertised_timeout != options.advertised_timeout;
@@ -129,6 +132,8 @@ fn adopt(c: &mut Connection, cx: &mut Context) {
     let Some(advertised) = settings.asked.advertised_timeout else {
         return;
     };
+    // From here on they are its own.
+    let settings = Arc::make_mut(settings);
     let had = settings.in_effect.keep_alive;
     settings.in_effect = settings.asked;
     if settings.asked.user_timeout == UserTimeout::ByRetries {
@@ -150,7 +155,7 @@ fn adopt(c: &mut Connection, cx: &mut Context) {
 /// A segment of its own carries it: one that is full of text has no room.
 fn owe(c: &mut Connection) {
     if let Some(settings) = &mut c.cold.options {
-        settings.owed = true;
+        Arc::make_mut(settings).owed = true;
     }
     if !c.marks.has(Marks::ACK_NOW) {
         c.ack_now(AckReason::UserTimeout);
@@ -167,7 +172,7 @@ pub(crate) fn put(c: &mut Connection, emission: &Emission, options: &mut Options
         return;
     };
     if settings.owed && fits && !emission.flags.intersects(control) {
-        settings.owed = false;
+        Arc::make_mut(settings).owed = false;
         options.user_timeout = advertised(&settings.asked);
     }
 }

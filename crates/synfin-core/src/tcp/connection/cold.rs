@@ -1,6 +1,7 @@
 //! The cold part: what a segment in the steady state seldom touches.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use synfin_wire::SeqNum;
 
@@ -12,7 +13,7 @@ use crate::event::{CloseReason, SoftError};
 use crate::state::State;
 use crate::tcp::congestion::Congestion;
 use crate::tcp::ecn::Ecn;
-use crate::tcp::marks::Events;
+use crate::tcp::marks::{ColdMarks, Events};
 use crate::tcp::path_mtu::PathMtu;
 use crate::tcp::recovery::rack;
 use crate::tcp::recv::tuning::Tuning;
@@ -20,14 +21,14 @@ use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Second, Tick};
-use crate::trace::{AckReason, FlowId, ReceiveLimit, ResetReason};
+use crate::trace::{AckReason, FlowId, ResetReason};
 
 /// What a segment in the steady state does not touch.
 #[derive(Debug)]
 // tidy: allow(struct-fields): one flat record, so that its size can be read off
 pub(crate) struct Cold {
     pub(crate) extra: Option<Box<Extra>>,
-    pub(crate) options: Option<Box<Settings>>,
+    pub(crate) options: Option<Arc<Settings>>,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
     pub(crate) ecn: Ecn,
@@ -42,8 +43,7 @@ pub(crate) struct Cold {
     /// When the congestion window was last used, at least by half (RFC 7661).
     pub(crate) validated_at: Tick,
     pub(crate) flow: FlowId,
-    /// It waits in a listener's queue: no application has seen it.
-    pub(crate) unaccepted: bool,
+    pub(crate) marks: ColdMarks,
     pub(crate) coarse: CoarseTimers,
     pub(crate) keep_alive_probes: u8,
     pub(crate) stats: Stats,
@@ -59,8 +59,6 @@ pub(crate) struct Cold {
     pub(crate) own_mss: u16,
     /// The shift that our SYN announces: options that change later do not change it.
     pub(crate) own_shift: Shift,
-    /// What holds back the window that we offer, as the trace was told.
-    pub(crate) receive_limit: Option<ReceiveLimit>,
     pub(crate) tuning: Tuning,
     pub(crate) rcv_mss: u16,
     pub(crate) path_mtu: PathMtu,

@@ -11,6 +11,7 @@ use crate::replies::Replies;
 use crate::slab::SlotId;
 use crate::tcp::destination::Destinations;
 use crate::tcp::fast_open;
+use crate::tcp::shared_options::SharedOptions;
 use crate::time::Instant;
 use crate::trace::{FlowId, TraceEvent, TraceSeq, Tracer};
 
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     /// Packets that may be fragmented so far.
     pub(crate) fragmentable: u16,
     pub(crate) destinations: Destinations,
+    pub(crate) shared_options: SharedOptions,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
 }

@@ -1,6 +1,5 @@
 //! How a connection begins: from nothing, or from its half-open entry.
 
-use alloc::boxed::Box;
 use core::net::{IpAddr, Ipv6Addr};
 
 use synfin_wire::SeqNum;
@@ -15,15 +14,13 @@ use crate::state::State;
 use crate::tcp::congestion::{Congestion, Live, NewReno, initial_window};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::marks::{Events, Marks};
-use crate::tcp::path_mtu::PathMtu;
-use crate::tcp::path_mtu::search::Search;
+use crate::tcp::marks::{ColdMarks, Events, Marks};
+use crate::tcp::path_mtu;
 use crate::tcp::recovery::rack;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::window as recv_window;
 use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::tally::Stats;
-use crate::tcp::user_timeout::Settings;
 use crate::time::{Second, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason};
 
@@ -43,9 +40,11 @@ pub(crate) struct Opening {
 
 impl Connection {
     /// A connection in CLOSED, about to be opened.
-    pub(crate) fn new(opening: Opening, cx: &Context) -> Self {
+    pub(crate) fn new(opening: Opening, cx: &mut Context) -> Self {
         let now = Tick::of(cx.now);
-        let (path_mtu, search) = path_of(&opening, cx);
+        let own = opening.socket.filter(|own| *own != cx.config.socket);
+        let options = own.map(|own| cx.shared_options.of(own));
+        let path = path_of(&opening, cx);
         let zero = SeqNum::new(0);
         let iss = opening.iss;
         let mut c = Self {
@@ -72,9 +71,7 @@ impl Connection {
             active: None,
             cold: Cold {
                 extra: Extra::of(opening.remote_v6),
-                options: opening
-                    .socket
-                    .map(|options| Box::new(Settings::new(options))),
+                options,
                 congestion: Congestion::from(Live::NewReno(NewReno::new(1))),
                 rtt: RttEstimator::new(&cx.config.tcp.rto),
                 ecn: Ecn::OFF,
@@ -88,7 +85,7 @@ impl Connection {
                 last_sent: now,
                 validated_at: now,
                 flow: opening.flow,
-                unaccepted: false,
+                marks: ColdMarks::NONE,
                 coarse: CoarseTimers::default(),
                 keep_alive_probes: 0,
                 stats: Stats::new(now),
@@ -102,13 +99,13 @@ impl Connection {
                 peer_mss: 0,
                 own_mss: opening.own_mss,
                 own_shift: Shift::NONE,
-                receive_limit: None,
                 tuning: Tuning::new(&cx.config, now),
                 rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
-                path_mtu,
+                path_mtu: path.mtu,
             },
         };
-        c.cold.set_search(search);
+        c.cold.set_search(path.search);
+        c.cold.marks.assign(ColdMarks::FRAGMENTS, path.fragments);
         c.cold.own_shift = recv_window::shift_for(c.options(&cx.config), &cx.config);
         c.cold.peer_mss = c.effective_peer_mss(None);
         c.start_congestion_control(cx);
@@ -116,7 +113,11 @@ impl Connection {
     }
 
     /// A connection in SYN-RECEIVED, from its half-open entry.
-    pub(crate) fn passive(entry: &HalfOpen, cx: &Context, socket: Option<SocketOptions>) -> Self {
+    pub(crate) fn passive(
+        entry: &HalfOpen,
+        cx: &mut Context,
+        socket: Option<SocketOptions>,
+    ) -> Self {
         let opening = Opening {
             key: entry.key,
             remote_v6: entry.remote_v6,
@@ -183,14 +184,14 @@ impl Connection {
 }
 
 /// What is known of the path before anything was sent.
-fn path_of(opening: &Opening, cx: &Context) -> (PathMtu, Search) {
+fn path_of(opening: &Opening, cx: &Context) -> path_mtu::Start {
     let (remote, v6) = match opening.remote_v6 {
         Some(addr) => (IpAddr::V6(addr), true),
         None => (IpAddr::V4(opening.key.remote_v4), false),
     };
     let mode = opening.socket.unwrap_or(cx.config.socket).path_mtu;
     let known = cx.path_mtus.get(remote);
-    PathMtu::new(mode, v6, opening.device_mtu, known, cx)
+    path_mtu::Start::new(mode, v6, opening.device_mtu, known, cx)
 }
 
 /// What full-sized segments of the peer are taken to hold until one is seen.

@@ -16,6 +16,7 @@ use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::window::Candidate;
 use crate::tcp::send::{pacing, persist, retransmission, syn, validation, window};
+use crate::tcp::tally::Segments;
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -361,7 +362,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
     } else {
         Marks::NONE
     });
-    c.cold.stats.segments_sent = c.cold.stats.segments_sent.wrapping_add(1);
+    c.cold.count_segment(Segments::Sent);
     if emission.len() > 0 {
         c.cold.last_sent = Tick::of(cx.now);
         if emission.reason.is_new_text() {
@@ -371,8 +372,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
         }
     }
     if emission.text_len > 0 {
-        let stats = &mut c.cold.stats;
-        stats.text_segments_sent = stats.text_segments_sent.wrapping_add(1);
+        c.cold.count_segment(Segments::TextSent);
         recv::delayed_ack::on_text_sent(c);
     }
     count(c, cx, emission);
