@@ -124,8 +124,12 @@ impl App for Server {
                 }
             }
             Event::Readable(id) => {
-                let leave = usize::from(self.load.unread);
-                let len = read(cx, id, TEXT.len() - leave);
+                let most = if self.load.unread {
+                    TEXT.len() - 1
+                } else {
+                    usize::MAX
+                };
+                let len = read(cx, id, most);
                 self.received += len;
                 let mut conn = cx.stack.conn_mut(id).expect("a live handle");
                 assert!(conn.send(&[&TEXT[..len as usize]]).is_ok());
