@@ -516,7 +516,7 @@ impl Conn<'_> {
 
     /// The options of this connection, as the application has set them.
     pub fn options(&self) -> SocketOptions {
-        *self.c.asked_options(&self.cx.config)
+        *self.c.asked_options(self.cx)
     }
 
     /// Copies what could be read without taking it.

@@ -35,7 +35,6 @@ pub(crate) use self::cold::Cold;
 pub(crate) use self::context::Context;
 pub(crate) use self::hot::{Key, RecvVariables, SendVariables, Shift, Shifts};
 pub(crate) use self::open::Opening;
-use crate::config::{SocketOptions, StackConfig};
 use crate::state::State;
 pub(crate) use crate::tcp::marks::{ColdMarks, Events, Marks};
 use crate::time::Instant;
@@ -63,10 +62,10 @@ pub(crate) struct Connection {
 }
 
 /// What every segment touches is as large as a cache line. It is not aligned to one: the record
-/// would take 256 octets, and with its place in the flow table more than an idle connection may.
+/// would take 256 octets instead of 232, and with its place in the flow table more than an idle connection may.
 const _: () = assert!(core::mem::offset_of!(Connection, cold) == 64);
 /// The state tells a taken slot from a free one.
-const _: () = assert!(crate::slab::slot_bytes::<Connection>() <= 244);
+const _: () = assert!(crate::slab::slot_bytes::<Connection>() <= 236);
 
 impl Connection {
     /// The window that holds now: the controller's, or the one that recovery has set.
@@ -76,18 +75,6 @@ impl Connection {
             .as_ref()
             .and_then(|active| active.recovery.window);
         set.unwrap_or_else(|| self.cold.congestion.cwnd())
-    }
-
-    /// The options that are in effect.
-    pub(crate) fn options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
-        let own = self.cold.options.as_ref();
-        own.map_or(&config.socket, |settings| settings.in_effect())
-    }
-
-    /// The options as the application has set them, without what the peer's user timeout changes.
-    pub(crate) fn asked_options<'a>(&'a self, config: &'a StackConfig) -> &'a SocketOptions {
-        let own = self.cold.options.as_ref();
-        own.map_or(&config.socket, |settings| settings.asked())
     }
 
     pub(crate) fn remote_ip(&self) -> IpAddr {

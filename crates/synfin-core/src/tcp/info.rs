@@ -144,11 +144,11 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         segments_received: c.cold.segments(Segments::Received),
         retransmissions: c.cold.rare_so_far().retransmissions,
         timer: next_timer(c, cx.now),
-        user_timeout: match c.options(&cx.config).user_timeout {
+        user_timeout: match c.options(cx).user_timeout {
             UserTimeout::After(timeout) => Some(timeout),
             UserTimeout::ByRetries | UserTimeout::Never => None,
         },
-        peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
+        peer_user_timeout: c.settings().and_then(|own| own.remote()),
         received_dscp: c.received_tos >> 2,
         urgent: urgent::remaining(c).is_some(),
     }

@@ -10,6 +10,7 @@ use crate::tcp::ecn;
 use crate::tcp::path_mtu::search::Search;
 use crate::tcp::recovery::delivery;
 use crate::tcp::reset::ChallengeLimiter;
+use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Tick};
 
 /// Numbers that STATUS reports.
@@ -54,7 +55,6 @@ const LONG: usize = 4;
 
 /// What most connections never count.
 #[derive(Clone, Debug)]
-// tidy: allow(struct-fields): one flat record, made once
 pub(crate) struct Rare {
     /// How often the numbers of [`Long`] went round.
     carried: [u32; LONG],
@@ -87,6 +87,8 @@ pub(crate) struct Rare {
     pub(crate) fast_open: FastOpenResult,
     /// When FIN-WAIT-2 of an orphan ends, or its lingering.
     pub(crate) leave: Option<Instant>,
+    /// Socket options that no other connection has.
+    pub(crate) settings: Option<Box<Settings>>,
     /// Text that was thrown away because nobody reads any more.
     discarded: u64,
     /// Made at the first challenge.
@@ -114,6 +116,7 @@ impl Rare {
         buffer_us: 0,
         fast_open: FastOpenResult::None,
         leave: None,
+        settings: None,
         discarded: 0,
         challenge: None,
         ecn: ecn::Detail::NONE,

@@ -94,8 +94,9 @@ pub(crate) enum Congestion {
     Dormant(Dormant),
 }
 
-/// A controller at work.
+/// A controller at work; behind a pointer, so that the largest may be large.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Live {
     NewReno(NewReno),
     Cubic(Cubic),

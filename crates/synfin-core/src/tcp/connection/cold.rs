@@ -1,7 +1,6 @@
 //! The cold part: what a segment in the steady state seldom touches.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 
 use synfin_wire::SeqNum;
 
@@ -18,8 +17,8 @@ use crate::tcp::path_mtu::PathMtu;
 use crate::tcp::recovery::rack;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::shared_options::OptionSet;
 use crate::tcp::tally::Stats;
-use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Second, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason};
 
@@ -28,7 +27,7 @@ use crate::trace::{AckReason, FlowId, ResetReason};
 // tidy: allow(struct-fields): one flat record, so that its size can be read off
 pub(crate) struct Cold {
     pub(crate) extra: Option<Box<Extra>>,
-    pub(crate) options: Option<Arc<Settings>>,
+    pub(crate) options: OptionSet,
     pub(crate) congestion: Congestion,
     pub(crate) rtt: RttEstimator,
     pub(crate) ecn: Ecn,

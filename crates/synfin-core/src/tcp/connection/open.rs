@@ -15,11 +15,12 @@ use crate::tcp::congestion::{Congestion, Live, NewReno, initial_window};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::marks::{ColdMarks, Events, Marks};
-use crate::tcp::path_mtu;
+use crate::tcp::path_mtu::{self, PathMtu};
 use crate::tcp::recovery::rack;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::window as recv_window;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::shared_options::OptionSet;
 use crate::tcp::tally::Stats;
 use crate::time::{Second, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason};
@@ -41,9 +42,6 @@ pub(crate) struct Opening {
 impl Connection {
     /// A connection in CLOSED, about to be opened.
     pub(crate) fn new(opening: Opening, cx: &mut Context) -> Self {
-        let now = Tick::of(cx.now);
-        let own = opening.socket.filter(|own| *own != cx.config.socket);
-        let options = own.map(|own| cx.shared_options.of(own));
         let path = path_of(&opening, cx);
         let zero = SeqNum::new(0);
         let iss = opening.iss;
@@ -69,44 +67,14 @@ impl Connection {
             quick_acks: cx.config.tcp.ack.quick,
             received_tos: 0,
             active: None,
-            cold: Cold {
-                extra: Extra::of(opening.remote_v6),
-                options,
-                congestion: Congestion::from(Live::NewReno(NewReno::new(1))),
-                rtt: RttEstimator::new(&cx.config.tcp.rto),
-                ecn: Ecn::OFF,
-                reordering: rack::Reordering::default(),
-                iss,
-                irs: zero,
-                max_snd_wnd: 0,
-                ts_offset: opening.ts_offset,
-                ts_recent_at: Second::of(cx.now),
-                last_received: now,
-                last_sent: now,
-                validated_at: now,
-                flow: opening.flow,
-                marks: ColdMarks::NONE,
-                coarse: CoarseTimers::default(),
-                keep_alive_probes: 0,
-                stats: Stats::new(now),
-                events: Events::NONE,
-                close_reason: None,
-                soft_error: None,
-                ack_reason: AckReason::Handshake,
-                reset_reason: ResetReason::Abort,
-                counted: State::Closed,
-                device: opening.device,
-                peer_mss: 0,
-                own_mss: opening.own_mss,
-                own_shift: Shift::NONE,
-                tuning: Tuning::new(&cx.config, now),
-                rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
-                path_mtu: path.mtu,
-            },
+            cold: Cold::new(&opening, path.mtu, cx),
         };
+        if let Some(socket) = opening.socket {
+            c.use_options(cx, socket);
+        }
         c.cold.set_search(path.search);
         c.cold.marks.assign(ColdMarks::FRAGMENTS, path.fragments);
-        c.cold.own_shift = recv_window::shift_for(c.options(&cx.config), &cx.config);
+        c.cold.own_shift = recv_window::shift_for(c.options(cx), &cx.config);
         c.cold.peer_mss = c.effective_peer_mss(None);
         c.start_congestion_control(cx);
         c
@@ -178,8 +146,49 @@ impl Connection {
     }
 
     fn congestion_name(&self, cx: &Context) -> &'static str {
-        let own = self.options(&cx.config).congestion;
+        let own = self.options(cx).congestion;
         own.unwrap_or(cx.config.tcp.congestion)
+    }
+}
+
+impl Cold {
+    fn new(opening: &Opening, path_mtu: PathMtu, cx: &Context) -> Self {
+        let now = Tick::of(cx.now);
+        let zero = SeqNum::new(0);
+        Self {
+            extra: Extra::of(opening.remote_v6),
+            options: OptionSet::DEFAULT,
+            congestion: Congestion::from(Live::NewReno(NewReno::new(1))),
+            rtt: RttEstimator::new(&cx.config.tcp.rto),
+            ecn: Ecn::OFF,
+            reordering: rack::Reordering::default(),
+            iss: opening.iss,
+            irs: zero,
+            max_snd_wnd: 0,
+            ts_offset: opening.ts_offset,
+            ts_recent_at: Second::of(cx.now),
+            last_received: now,
+            last_sent: now,
+            validated_at: now,
+            flow: opening.flow,
+            marks: ColdMarks::NONE,
+            coarse: CoarseTimers::default(),
+            keep_alive_probes: 0,
+            stats: Stats::new(now),
+            events: Events::NONE,
+            close_reason: None,
+            soft_error: None,
+            ack_reason: AckReason::Handshake,
+            reset_reason: ResetReason::Abort,
+            counted: State::Closed,
+            device: opening.device,
+            peer_mss: 0,
+            own_mss: opening.own_mss,
+            own_shift: Shift::NONE,
+            tuning: Tuning::new(&cx.config, now),
+            rcv_mss: opening.own_mss.min(RCV_MSS_GUESS),
+            path_mtu,
+        }
     }
 }
 

@@ -45,7 +45,7 @@ fn hot() -> [(&'static str, usize, &'static str); 9] {
 fn cold() -> [(&'static str, usize, &'static str); 32] {
     rows!(Cold {
         extra: "pointer to what few connections have",
-        options: "pointer to socket options other than the stack's; equal ones are shared",
+        options: "which socket options: the stack's, a set that others have too, or its own",
         congestion: "`cwnd`, `ssthresh` and what the controller wants kept, or a pointer to it",
         rtt: "`SRTT`, `RTTVAR`, smallest round trip, RTO, backoff",
         ecn: "what is spoken, allowed and owed",

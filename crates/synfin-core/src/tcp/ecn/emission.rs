@@ -88,7 +88,7 @@ fn classic(c: &mut Connection, new_text: bool) -> Flags {
 
 /// covers: 9768-4, 9768-5
 fn accurate(c: &mut Connection, emission: &Emission, options: &Options) -> Addition {
-    let of_syn_ack = c.cold.ecn.of_syn;
+    let of_syn_ack = c.cold.ecn.of_syn();
     let room = u32::from(c.eff_snd_mss);
     let Some(accurate) = c.cold.accurate_mut() else {
         return Addition::default();

@@ -3,7 +3,7 @@
 //!
 //! [`negotiation`] settles in the handshake which of them is spoken, [`receiver`] notes what the
 //! network marked, [`sender`] reads what the peer reports, [`emission`] puts code points, flags
-//! and the option on what leaves. A connection without ECN pays 3 octets and allocates nothing;
+//! and the option on what leaves. A connection without ECN pays 2 octets and allocates nothing;
 //! what is kept once it is spoken stands apart.
 
 pub(crate) mod emission;
@@ -91,12 +91,11 @@ bits! {
 #[derive(Debug)]
 pub(crate) struct Ecn {
     pub(crate) feedback: Feedback,
+    /// With the ECN field of the peer's SYN or SYN,ACK in bits 5 and 6.
     pub(crate) marks: EcnMarks,
-    /// The ECN field of the peer's SYN or SYN,ACK, as it arrived.
-    pub(crate) of_syn: IpEcn,
 }
 
-const _: () = assert!(size_of::<Ecn>() <= 3);
+const _: () = assert!(size_of::<Ecn>() <= 2);
 
 /// What a connection keeps of ECN once it is spoken, apart from the others.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +110,20 @@ impl Detail {
         recover: None,
         accurate: None,
     };
+}
+
+const OF_SYN_SHIFT: u32 = 5;
+
+impl Ecn {
+    /// The ECN field of the peer's SYN or SYN,ACK, as it arrived.
+    fn of_syn(&self) -> IpEcn {
+        IpEcn::of(self.marks.0 >> OF_SYN_SHIFT)
+    }
+
+    fn set_of_syn(&mut self, of_syn: IpEcn) {
+        let others = self.marks.0 & !(3 << OF_SYN_SHIFT);
+        self.marks = EcnMarks(others | of_syn.bits() << OF_SYN_SHIFT);
+    }
 }
 
 impl Cold {
@@ -230,7 +243,6 @@ impl Ecn {
     pub(crate) const OFF: Self = Self {
         feedback: Feedback::Off,
         marks: EcnMarks::NONE,
-        of_syn: IpEcn::NotEct,
     };
 }
 
@@ -254,7 +266,7 @@ impl Cold {
     fn settle_ecn(&mut self, feedback: Feedback, capable: bool, of_syn: IpEcn) {
         self.ecn.feedback = feedback;
         self.ecn.marks.assign(EcnMarks::CAPABLE, capable);
-        self.ecn.of_syn = of_syn;
+        self.ecn.set_of_syn(of_syn);
         if feedback == Feedback::Accurate {
             self.rare().ecn.accurate = Some(Box::new(Accurate::new()));
         } else if let Some(rare) = self.rare_if_any() {

@@ -220,7 +220,7 @@ pub(super) fn syn_ack_flags(c: &mut Connection, copies: u8) -> Flags {
 fn answer_of(ecn: &Ecn) -> Answer {
     Answer {
         feedback: ecn.feedback,
-        of_syn: ecn.of_syn,
+        of_syn: ecn.of_syn(),
         quiet: ecn.marks.has(EcnMarks::QUIET),
     }
 }

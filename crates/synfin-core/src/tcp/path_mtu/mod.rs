@@ -134,7 +134,7 @@ fn largest(c: &Connection) -> u16 {
 }
 
 fn mode(c: &Connection, cx: &Context) -> PathMtuDiscovery {
-    c.options(&cx.config).path_mtu
+    c.options(cx).path_mtu
 }
 
 /// Whether IPv4 packets may be fragmented on the way. covers: 1191-1, 1191-4

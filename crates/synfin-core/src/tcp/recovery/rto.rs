@@ -17,7 +17,7 @@ use crate::trace::{LossSign, RecoveryEvent, TimerKind, TraceEvent};
 /// is. covers: 6298-9, 6298-10
 pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
     let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    let user_timeout = match c.options(&cx.config).user_timeout {
+    let user_timeout = match c.options(cx).user_timeout {
         UserTimeout::After(limit) => Some(limit),
         UserTimeout::ByRetries | UserTimeout::Never => None,
     };
@@ -223,10 +223,7 @@ fn is_beyond_r2(c: &Connection, cx: &Context, attempt: u8) -> bool {
         _ if c.is_orphan() => attempt > patience.orphan_retries,
         // covers: 9293-SHLD-17 (acknowledgements of a shrunk window keep it alive: they reset
         // the count in `ack_arrives`)
-        _ => {
-            c.options(&cx.config).user_timeout == UserTimeout::ByRetries
-                && attempt > patience.retries2
-        }
+        _ => c.options(cx).user_timeout == UserTimeout::ByRetries && attempt > patience.retries2,
     }
 }
 

@@ -16,7 +16,7 @@ fn applies(c: &Connection) -> bool {
 /// Sets, moves or stops the timer after the options changed or the connection was established.
 /// covers: 9293-MUST-24, 9293-MUST-25
 pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
-    let setting = c.options(&cx.config).keep_alive.filter(|_| applies(c));
+    let setting = c.options(cx).keep_alive.filter(|_| applies(c));
     let was = c.cold.coarse.keep_alive;
     set(c, cx, setting.map(|keep_alive| keep_alive.idle));
     match setting {
@@ -39,7 +39,7 @@ pub(crate) fn on_received(c: &mut Connection, cx: &Context) {
     if !c.marks.has(Marks::KEEP_ALIVE) {
         return;
     }
-    let Some(keep_alive) = c.options(&cx.config).keep_alive else {
+    let Some(keep_alive) = c.options(cx).keep_alive else {
         return;
     };
     c.cold.keep_alive_probes = 0;
@@ -50,7 +50,7 @@ pub(crate) fn on_received(c: &mut Connection, cx: &Context) {
 
 /// The timer fired. covers: 9293-MUST-26, 9293-MUST-27, 2525-9, AB-27
 pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
-    let Some(keep_alive) = c.options(&cx.config).keep_alive else {
+    let Some(keep_alive) = c.options(cx).keep_alive else {
         return;
     };
     if c.snd.una != c.snd.nxt || c.unsent() > 0 {
@@ -78,7 +78,7 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
 
 /// Whether a probe carries an octet left of the window. covers: 9293-MAY-6
 pub(crate) fn probe_carries_octet(c: &Connection, cx: &Context) -> bool {
-    let setting = c.options(&cx.config).keep_alive;
+    let setting = c.options(cx).keep_alive;
     setting.is_some_and(|keep_alive| keep_alive.octet)
 }
 

@@ -165,7 +165,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(mss)
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
-    let nodelay = c.options(&cx.config).nodelay;
+    let nodelay = c.options(cx).nodelay;
     let candidate = Candidate { len, unsent, mss };
     if unsent > 0 && !window::is_worth_sending(c, nodelay, candidate) {
         return None;
