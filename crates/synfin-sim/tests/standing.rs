@@ -259,7 +259,8 @@ fn weigh(name: &str, load: Load, most: usize) -> usize {
 }
 
 /// An idle connection owns its record, its place in the flow table and nothing else: no buffer,
-/// no controller, no timer unless keep-alive asks for one. What nobody reads stays within the limit.
+/// no controller, no timer unless keep-alive asks for one. What nobody reads stays within the
+/// limit.
 #[test]
 fn standing_connections_are_light() {
     assert_eq!(weigh("IPv4", PLAIN, IPV4_MAX), 0);

@@ -61,8 +61,8 @@ pub(crate) struct Connection {
     pub(crate) cold: Cold,
 }
 
-/// What every segment touches is as large as a cache line. It is not aligned to one: the record
-/// would take 256 octets instead of 232, and with its place in the flow table more than an idle connection may.
+/// What every segment touches is as large as a cache line. It is not aligned to one: a record of
+/// 256 octets and its place in the flow table would be more than an idle connection may own.
 const _: () = assert!(core::mem::offset_of!(Connection, cold) == 64);
 /// The state tells a taken slot from a free one.
 const _: () = assert!(crate::slab::slot_bytes::<Connection>() <= 236);
