@@ -426,9 +426,9 @@ const SIZES: core::ops::Range<u32> = 2048..1 << 30;
 /// Keep-alive (RFC 9293 section 3.8.4, RFC 1122 section 4.2.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// Idle time before the first probe. 2 h (9293-MUST-28).
+    /// Idle time before the first probe; 24 days at most. 2 h (9293-MUST-28).
     pub idle: Duration,
-    /// Between probes. 75 s.
+    /// Between probes; 24 days at most. 75 s.
     pub interval: Duration,
     /// Unanswered probes that end the connection. 9.
     pub count: u8,

@@ -33,33 +33,34 @@ pub(crate) struct Slab<T> {
 #[derive(Debug)]
 struct Block<T> {
     slots: Vec<Slot<T>>,
+    /// The generations of the slots: apart from them, because an alignment of `T` would make each
+    /// as large as a cache line.
+    generations: Vec<u32>,
     free: u32,
     used: u32,
     /// It stands in `open`.
     is_open: bool,
 }
 
+/// No larger than `T` where `T` has a value that it never takes.
 #[derive(Debug)]
-struct Slot<T> {
-    generation: u32,
-    state: Occupancy<T>,
-}
-
-#[derive(Debug)]
-enum Occupancy<T> {
+enum Slot<T> {
     /// The next free slot of the block.
     Free(u32),
     Taken(T),
 }
 
+/// Octets of a table for each of its slots.
+pub(crate) const fn slot_bytes<T>() -> usize {
+    size_of::<Slot<T>>() + size_of::<u32>()
+}
+
 impl<T> Block<T> {
     fn new(generation: u32) -> Self {
-        let slot = |n: u32| Slot {
-            generation,
-            state: Occupancy::Free(if n + 1 < BLOCK { n + 1 } else { NONE }),
-        };
+        let slot = |n: u32| Slot::Free(if n + 1 < BLOCK { n + 1 } else { NONE });
         Self {
             slots: (0..BLOCK).map(slot).collect(),
+            generations: alloc::vec![generation; BLOCK as usize],
             free: 0,
             used: 0,
             is_open: true,
@@ -88,15 +89,15 @@ impl<T> Slab<T> {
         let block = &mut self.blocks[number as usize];
         let at = block.free;
         let slot = &mut block.slots[at as usize];
-        if let Occupancy::Free(next) = slot.state {
-            block.free = next;
+        if let Slot::Free(next) = slot {
+            block.free = *next;
         }
-        slot.state = Occupancy::Taken(value);
+        *slot = Slot::Taken(value);
         block.used += 1;
         self.len += 1;
         let id = SlotId {
             index: number * BLOCK + at,
-            generation: slot.generation,
+            generation: block.generations[at as usize],
         };
         if block.free == NONE {
             block.is_open = false;
@@ -118,61 +119,51 @@ impl<T> Slab<T> {
         number
     }
 
-    fn slot(&self, index: u32) -> Option<&Slot<T>> {
-        self.blocks
-            .get((index / BLOCK) as usize)?
-            .slots
-            .get((index % BLOCK) as usize)
-    }
-
-    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
-        self.blocks
-            .get_mut((index / BLOCK) as usize)?
-            .slots
-            .get_mut((index % BLOCK) as usize)
-    }
-
     pub(crate) fn get(&self, id: SlotId) -> Option<&T> {
-        match self.slot(id.index)? {
-            Slot {
-                generation,
-                state: Occupancy::Taken(value),
-            } if *generation == id.generation => Some(value),
+        let (block, at) = self.place(id.index)?;
+        match block.slots.get(at)? {
+            Slot::Taken(value) if block.generations[at] == id.generation => Some(value),
             _ => None,
         }
     }
 
     pub(crate) fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        match self.slot_mut(id.index)? {
-            Slot {
-                generation,
-                state: Occupancy::Taken(value),
-            } if *generation == id.generation => Some(value),
+        let at = (id.index % BLOCK) as usize;
+        let block = self.blocks.get_mut((id.index / BLOCK) as usize)?;
+        match block.slots.get_mut(at)? {
+            Slot::Taken(value) if block.generations[at] == id.generation => Some(value),
             _ => None,
         }
     }
 
+    fn place(&self, index: u32) -> Option<(&Block<T>, usize)> {
+        let block = self.blocks.get((index / BLOCK) as usize)?;
+        Some((block, (index % BLOCK) as usize))
+    }
+
     /// Whatever stands there now.
     pub(crate) fn get_at(&self, index: u32) -> Option<&T> {
-        match &self.slot(index)?.state {
-            Occupancy::Taken(value) => Some(value),
-            Occupancy::Free(_) => None,
+        let (block, at) = self.place(index)?;
+        match block.slots.get(at)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Free(_) => None,
         }
     }
 
     pub(crate) fn get_at_mut(&mut self, index: u32) -> Option<&mut T> {
-        match &mut self.slot_mut(index)?.state {
-            Occupancy::Taken(value) => Some(value),
-            Occupancy::Free(_) => None,
+        let block = self.blocks.get_mut((index / BLOCK) as usize)?;
+        match block.slots.get_mut((index % BLOCK) as usize)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Free(_) => None,
         }
     }
 
     /// The name of whatever stands there now.
     pub(crate) fn id_at(&self, index: u32) -> Option<SlotId> {
-        let slot = self.slot(index)?;
-        matches!(slot.state, Occupancy::Taken(_)).then_some(SlotId {
+        let (block, at) = self.place(index)?;
+        matches!(block.slots.get(at)?, Slot::Taken(_)).then(|| SlotId {
             index,
-            generation: slot.generation,
+            generation: block.generations[at],
         })
     }
 
@@ -181,10 +172,11 @@ impl<T> Slab<T> {
         self.get(id)?;
         let number = id.index / BLOCK;
         let block = self.blocks.get_mut(number as usize)?;
-        let slot = &mut block.slots[(id.index % BLOCK) as usize];
-        let state = core::mem::replace(&mut slot.state, Occupancy::Free(block.free));
-        slot.generation = slot.generation.wrapping_add(1);
-        self.generation = self.generation.max(slot.generation);
+        let at = (id.index % BLOCK) as usize;
+        let slot = core::mem::replace(&mut block.slots[at], Slot::Free(block.free));
+        let generation = &mut block.generations[at];
+        *generation = generation.wrapping_add(1);
+        self.generation = self.generation.max(*generation);
         block.free = id.index % BLOCK;
         block.used -= 1;
         self.len -= 1;
@@ -192,9 +184,9 @@ impl<T> Slab<T> {
             self.open.push(number);
         }
         self.give_back();
-        match state {
-            Occupancy::Taken(value) => Some(value),
-            Occupancy::Free(_) => None,
+        match slot {
+            Slot::Taken(value) => Some(value),
+            Slot::Free(_) => None,
         }
     }
 
@@ -229,9 +221,7 @@ impl<T> Slab<T> {
                 continue;
             }
             let rest = &block.slots[(at % BLOCK) as usize..];
-            let found = rest
-                .iter()
-                .position(|slot| matches!(slot.state, Occupancy::Taken(_)));
+            let found = rest.iter().position(|slot| matches!(slot, Slot::Taken(_)));
             match found {
                 Some(n) => return Some(at + n as u32),
                 None => at = (at / BLOCK + 1) * BLOCK,

@@ -49,6 +49,7 @@ use crate::link::neighbor::Neighbors;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::{Slab, SlotId};
+use crate::tcp::connection::deadlines::Filed;
 use crate::tcp::connection::{Connection, Context};
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::listener::Listener;
@@ -156,6 +157,7 @@ impl Stack {
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
             fragment_ids: FragmentIds::default(),
             destinations: crate::tcp::destination::Destinations::default(),
+            shared_options: crate::tcp::shared_options::SharedOptions::default(),
             config,
             memory_waiters: VecDeque::new(),
         };
@@ -246,17 +248,18 @@ impl Stack {
                 let Some(c) = self.tables.conns.get_mut(id) else {
                     return;
                 };
-                let filed = if fine {
-                    &mut c.cold.coarse.filed_fine
+                let coarse = &mut c.cold.coarse;
+                let (filed, tick) = if fine {
+                    (&mut coarse.filed_fine, FINE_TICK)
                 } else {
-                    &mut c.cold.coarse.filed_coarse
+                    (&mut coarse.filed_coarse, COARSE_TICK)
                 };
-                if filed.is_some_and(|at| at > self.cx.now) {
+                if filed.is_after(self.cx.now, tick) {
                     // An earlier deadline was filed since and has fired; this entry is what was
                     // left of the one before. Filing anew here would keep it alive for ever.
                     return;
                 }
-                *filed = None;
+                *filed = Filed::NOWHERE;
                 crate::tcp::timeouts::handle_due(c, &mut self.cx);
                 self.settle(id);
             }
@@ -297,7 +300,7 @@ impl Tables {
                 let c = self.conns.get_at(index)?;
                 Some(FlowKey {
                     key: c.key,
-                    remote_v6: c.cold.remote_v6,
+                    remote_v6: c.cold.remote_v6(),
                 })
             }
             Place::HalfOpen(index) => {

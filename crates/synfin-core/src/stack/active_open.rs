@@ -58,7 +58,7 @@ impl Stack {
             device_mtu,
             socket: options.socket,
         };
-        let mut c = Connection::new(opening, &self.cx);
+        let mut c = Connection::new(opening, &mut self.cx);
         destination::on_open(&mut c, &mut self.cx);
         let Ok(id) = self.tables.conns.insert(c) else {
             self.tables.addresses.release(local);

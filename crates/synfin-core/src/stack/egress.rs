@@ -473,7 +473,7 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
             c.marks.has(Marks::SACK)
         },
         timestamps: timestamps.then(|| timestamps::option(c, cx.now)),
-        user_timeout: user_timeout::advertised(c.options(&cx.config)),
+        user_timeout: user_timeout::advertised(c.options(cx)),
         fast_open: fast_open::option(c),
         ..Options::default()
     }
@@ -487,7 +487,7 @@ fn outgoing(
     field: u16,
     options: Options,
 ) -> Outgoing {
-    let socket = c.options(&cx.config);
+    let socket = c.options(cx);
     let tuple = FourTuple {
         local: core::net::SocketAddr::new(local, c.key.local_port),
         remote: core::net::SocketAddr::new(c.remote_ip(), c.key.remote_port),

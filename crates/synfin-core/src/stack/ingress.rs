@@ -280,7 +280,7 @@ impl Stack {
             self.cx.trace(c.cold.flow, TraceEvent::Received { segment });
         }
         c.cold.last_received = crate::time::Tick::of(self.cx.now);
-        c.cold.stats.on_received(arrival.seg.text_len);
+        c.cold.count_received(arrival.seg.text_len);
         let before = (c.snd.una, c.rcv.nxt);
         if c.state == State::SynSent {
             syn_sent::in_syn_sent(c, &mut self.cx, origin, arrival);

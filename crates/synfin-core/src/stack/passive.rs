@@ -12,7 +12,7 @@ use crate::replies::{Reply, SegmentReply};
 use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Events, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Events, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
@@ -311,7 +311,7 @@ impl Stack {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
         }
-        c.cold.stats.on_received(arrival.seg.text_len);
+        c.cold.count_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);
         segment_arrives(c, &mut self.cx, origin, arrival);
         self.enqueue_for_accept(listener, conn);
@@ -328,9 +328,11 @@ impl Stack {
         };
         let tuple = self.tables.tuple_of(&key);
         let options = self.listeners.get(entry.listener.0)?.options.socket;
-        let mut c = Connection::passive(entry, &self.cx, options);
+        let mut c = Connection::passive(entry, &mut self.cx, options);
         destination::on_open(&mut c, &mut self.cx);
-        c.cold.listener = listener;
+        c.cold
+            .marks
+            .assign(ColdMarks::UNACCEPTED, listener.is_some());
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;
             c.active()

@@ -5,9 +5,10 @@ use crate::buffer::Pressure;
 use crate::demux::{FlowKey, Place};
 use crate::event::ConnId;
 use crate::slab::SlotId;
-use crate::stack::{EventSource, Stack, TimerKey};
+use crate::stack::{COARSE_TICK, EventSource, FINE_TICK, HORIZON, Stack, TimerKey};
 use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::connection::deadlines::Filed;
+use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
@@ -92,10 +93,10 @@ impl Stack {
         let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         let time_wait = c.state == State::TimeWait;
-        let unaccepted = c.cold.listener.is_some();
+        let unaccepted = c.cold.marks.has(ColdMarks::UNACCEPTED);
         self.totals.leave(counted);
         let tuple = self.tables.tuple_of(&key);
         self.remove_flow_of(&tuple, Place::Conn(id.index));
@@ -115,7 +116,7 @@ impl Stack {
         };
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         let tuple = self.tables.tuple_of(&key);
         let record = self.time_wait_record(c, id);
@@ -163,7 +164,7 @@ impl Stack {
     fn time_wait_record(&self, c: &Connection, id: SlotId) -> TimeWaitRecord {
         TimeWaitRecord {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
             snd_nxt: c.snd.nxt,
             rcv_nxt: c.rcv.nxt,
             ts_recent: c.marks.has(Marks::TIMESTAMPS).then_some(c.rcv.ts_recent),
@@ -172,7 +173,7 @@ impl Stack {
             flow: c.cold.flow,
             device: c.cold.device,
             wnd_field: last_window(c),
-            ecn_flags: ecn::emission::flags_of_ack(&c.cold.ecn),
+            ecn_flags: ecn::emission::flags_of_ack(&c.cold),
             answered: None,
             owner: (!c.is_orphan()).then_some(ConnId(id)),
         }
@@ -240,14 +241,19 @@ impl Stack {
             .active
             .as_ref()
             .and_then(|active| active.deadlines.earliest());
+        let now = self.cx.now;
+        let idle = timeouts::coarse_deadline(c, now);
+        let coarse = &mut c.cold.coarse;
         if let Some(at) = fine {
-            if c.cold.coarse.filed_fine.is_none_or(|filed| at < filed) {
-                c.cold.coarse.filed_fine = Some(self.fine.insert(at, TimerKey::Conn(id)));
+            if coarse.filed_fine.misses(at, now, FINE_TICK, HORIZON) {
+                let filed = self.fine.insert(at, TimerKey::Conn(id));
+                coarse.filed_fine = Filed::at(filed, FINE_TICK);
             }
         }
-        if let Some(at) = timeouts::coarse_deadline(c) {
-            if c.cold.coarse.filed_coarse.is_none_or(|filed| at < filed) {
-                c.cold.coarse.filed_coarse = Some(self.coarse.insert(at, TimerKey::Conn(id)));
+        if let Some(at) = idle {
+            if coarse.filed_coarse.misses(at, now, COARSE_TICK, HORIZON) {
+                let filed = self.coarse.insert(at, TimerKey::Conn(id));
+                coarse.filed_coarse = Filed::at(filed, COARSE_TICK);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use synfin_wire::{Flags, SeqNum, Timestamps};
 
+use crate::config::StackConfig;
 use crate::replies::{Reply, SegmentReply};
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
@@ -23,6 +24,11 @@ impl ChallengeLimiter {
             tokens: burst,
             refilled: now,
         }
+    }
+
+    /// Challenges were sent that count still.
+    pub(crate) fn is_used(&self, config: &StackConfig) -> bool {
+        self.tokens < config.tcp.challenge.burst
     }
 
     pub(crate) fn take(&mut self, cx: &Context) -> bool {
@@ -63,10 +69,9 @@ pub(crate) fn answer_unacceptable(c: &mut Connection, cx: &mut Context, carries_
 }
 
 fn limited_ack(c: &mut Connection, cx: &mut Context, reason: AckReason) {
-    let mut limiter = c.cold.challenge;
-    let allowed = limiter.take(cx);
-    c.cold.challenge = limiter;
-    if allowed {
+    let full = ChallengeLimiter::new(cx.config.tcp.challenge.burst, Tick::of(cx.now));
+    let limiter = c.cold.rare().challenge.get_or_insert(full);
+    if limiter.take(cx) {
         c.ack_now(reason);
     } else {
         cx.counters.challenge_acks_skipped += 1;

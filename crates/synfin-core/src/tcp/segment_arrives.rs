@@ -110,7 +110,7 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
     timestamps::remember(c, cx, seg);
     keep_alive::on_received(c, cx);
     ecn::receiver::on_segment(c, cx, seg);
-    c.cold.received_tos = arrival.tos;
+    c.received_tos = arrival.tos;
     trim(c, cx, arrival);
     NEXT
 }
