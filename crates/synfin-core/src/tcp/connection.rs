@@ -38,6 +38,7 @@ use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Second, Tick};
+use crate::timer::Filed;
 use crate::trace::{
     AckReason, FlowId, ReceiveLimit, ResetReason, TimerKind, TraceEvent, TraceSeq, Tracer,
 };
@@ -230,10 +231,10 @@ pub(crate) struct CoarseTimers {
     /// FIN-WAIT-2 of an orphan, or the end of lingering.
     pub(crate) leave: Option<Instant>,
     pub(crate) keep_alive_probes: u8,
-    /// The earliest entry of this connection in the fine wheel.
-    pub(crate) filed_fine: Option<Instant>,
-    /// The earliest entry of this connection in the coarse wheel.
-    pub(crate) filed_coarse: Option<Instant>,
+    /// The earliest entries of this connection in the fine wheel.
+    pub(crate) filed_fine: Filed,
+    /// The earliest entries of this connection in the coarse wheel.
+    pub(crate) filed_coarse: Filed,
 }
 
 /// What exists only while the connection is at work.
