@@ -470,7 +470,7 @@ pub struct Limits {
     pub time_wait: u32,
     /// Listeners.
     pub listeners: u32,
-    /// Connections that the application has left and that are not closed yet.
+    /// Connections that the application has left and that are not closed yet; the oldest is reset.
     pub orphans: u32,
     /// Octets in buffers, all connections together. A stack keeps to it and to the
     /// [`Memory`](crate::Memory) that it was given, whichever is less.

@@ -9,6 +9,7 @@
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
+//! | `orphans` | the limit of connections that the application has left |
 //! | `network` | devices, addresses, routes |
 //! | `observe` | listing, totals, trace, counters |
 
@@ -19,6 +20,7 @@ mod fast_open;
 mod ingress;
 mod network;
 mod observe;
+mod orphans;
 mod passive;
 mod settle;
 
@@ -89,6 +91,8 @@ pub struct Stack {
     events: VecDeque<EventSource>,
     totals: Totals,
     orphans: u32,
+    /// Orphans in the order in which they were left, and some that have ended since.
+    orphan_order: VecDeque<SlotId>,
     next_port: u32,
     scratch: egress::Scratch,
 }
@@ -192,6 +196,7 @@ impl Stack {
             events: VecDeque::new(),
             totals: Totals::default(),
             orphans: 0,
+            orphan_order: VecDeque::new(),
             next_port: 0,
             scratch: egress::Scratch::default(),
         };

@@ -26,6 +26,8 @@ const TWO_MSL: Duration = Duration::from_secs(60);
 /// Connections that are opened and closed together, once in half a millisecond.
 const AT_ONCE: u32 = 200;
 const PAUSE: Duration = Duration::from_micros(500);
+/// No timer of a connection that is over lasts longer.
+const REST: Duration = Duration::from_secs(11);
 /// Our ports with each address of the peer.
 const PORTS: u32 = 60_000;
 
@@ -57,6 +59,23 @@ impl End {
             sent = true;
         }
         sent
+    }
+
+    /// Time passes.
+    fn pass(&mut self, now: Instant) {
+        while self.stack.poll_timeout().is_some_and(|at| at <= now) {
+            self.stack.handle_timeout(now);
+        }
+    }
+
+    /// Nothing happens until the timers of connections that are over have left the wheels.
+    fn rest(&mut self, other: &mut Self, now: Instant) -> Instant {
+        let now = now + REST;
+        for end in [self, other] {
+            end.pass(now);
+            assert_eq!(end.stack.filed_deadlines(), 0);
+        }
+        now
     }
 
     /// Closes what is established or was closed by the peer.
@@ -129,6 +148,7 @@ fn measure(v6: bool, records: u32) -> Measured {
         let mut opened = 0;
         while opened < records {
             if opened == half {
+                now = client.rest(&mut server, now);
                 standing_at_half = HEAP.current_usage();
             }
             for _ in 0..AT_ONCE.min(records - opened) {
@@ -146,9 +166,10 @@ fn measure(v6: bool, records: u32) -> Measured {
                 server.close_all();
             }
             now = now + PAUSE;
-            client.stack.handle_timeout(now);
-            server.stack.handle_timeout(now);
+            client.pass(now);
+            server.pass(now);
         }
+        now = client.rest(&mut server, now);
         assert_eq!(server.stack.totals().flows(), 0);
         standing = HEAP.current_usage();
     }
@@ -156,9 +177,7 @@ fn measure(v6: bool, records: u32) -> Measured {
     assert_eq!(client.stack.totals().flows(), records);
     assert_eq!(client.stack.counters().time_wait_overflow, 0);
     now = now + TWO_MSL;
-    while client.stack.poll_timeout().is_some_and(|at| at <= now) {
-        client.stack.handle_timeout(now);
-    }
+    client.pass(now);
     assert_eq!(client.stack.totals().flows(), 0);
     Measured {
         per_record: (standing - standing_at_half) as f64 / f64::from(records - half),
