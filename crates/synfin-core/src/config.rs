@@ -459,7 +459,8 @@ pub enum UserTimeout {
     Never,
 }
 
-/// What may be used up. Each has a counted reason when it is reached.
+/// What may be used up. Each has a counted reason when it is reached. Connections, half-open
+/// entries and TIME-WAIT records are at most 2^27 each.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections, from SYN-SENT to LAST-ACK and handles still held.
@@ -482,6 +483,10 @@ pub struct Limits {
     /// RSTs without a connection, and ICMP errors, per second each.
     pub replies_per_second: u32,
 }
+
+/// What the references of the flow table reach, with room for gaps in TIME-WAIT and for lines that
+/// are full.
+const FLOWS_MAX: u32 = 1 << 27;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -691,6 +696,12 @@ impl SocketOptions {
 impl Limits {
     fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.connections > 0, "limits.connections must not be 0")?;
+        ensure(
+            [self.connections, self.half_open, self.time_wait]
+                .iter()
+                .all(|limit| *limit <= FLOWS_MAX),
+            "limits.connections, half_open and time_wait must be at most 2^27",
+        )?;
         ensure(
             self.buffer_bytes >= 1 << 17,
             "limits.buffer_bytes must be at least 128 KiB",
