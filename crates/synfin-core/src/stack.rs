@@ -220,7 +220,7 @@ impl Stack {
         self.cx.now = self.cx.now.max(now);
     }
 
-    /// Does what is due at `now`, as much as one call may: at most [1024](WHEEL_STEPS) steps of
+    /// Does what is due at `now`, as much as one call may: at most 1024 steps of
     /// each timer wheel, and 512 ends of TIME-WAIT. If that was not all of it,
     /// [`poll_timeout`](Self::poll_timeout) names an instant that is not later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {

@@ -230,7 +230,7 @@ fn tuples_that_collide_under_a_guessed_key_do_not_under_ours() {
     let guessed = Secrets::new([0; 32]);
     let chosen: Vec<u32> = (0u32..)
         .filter(|n| guessed.flow_hash(&tuple(*n)) % 64 == 7)
-        .take(20_000)
+        .take(100_000)
         .collect();
     let longest = |secrets: &Secrets| {
         let mut table = FlowTable::default();
