@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
+//! | `warm` | reads what a batch will look up, before it does |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
@@ -23,6 +24,7 @@ mod observe;
 mod orphans;
 mod passive;
 mod settle;
+mod warm;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

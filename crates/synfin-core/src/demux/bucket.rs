@@ -121,6 +121,11 @@ impl<const N: usize> Bucket<N> {
         None
     }
 
+    /// The first flow here, to have read something.
+    pub(super) fn touch(&self) -> u32 {
+        self.flows[0].0
+    }
+
     /// Puts another entry in the place of a flow's; tells whether it was here.
     pub(super) fn replace(&mut self, flow: FlowRef, by: Entry) -> bool {
         let len = self.len();

@@ -21,6 +21,8 @@ use crate::slab::Slab;
 
 /// Lines in a block: 64 KiB.
 const BLOCK: u32 = 1024;
+/// Lines from which on the table counts as large.
+const LARGE: u32 = 4096;
 /// Twice the entries for each line above which the table grows.
 const FILL_TWICE: u64 = 17;
 /// Entries for each line below which it shrinks: far enough from the above that a table at rest
@@ -58,7 +60,7 @@ fn tag_of(hash: u64) -> u16 {
 
 impl FlowTable {
     /// The line in which a hash belongs. Apart from [`find_in`](Self::find_in), so that the lines
-    /// of many segments can be known before the first is looked up.
+    /// of many segments can be [touched](Self::touch) before the first is looked up.
     pub(crate) fn bucket_of(&self, hash: u64) -> u32 {
         let mask = self.lines.next_power_of_two() - 1;
         let line = hash as u32 & mask;
@@ -68,6 +70,16 @@ impl FlowTable {
             // Not split yet: its entries are still where they were with half as many lines.
             line & (mask >> 1)
         }
+    }
+
+    /// Reads a line, so that it is in the cache when it is needed.
+    pub(crate) fn touch(&self, bucket: u32) -> u32 {
+        self.line(bucket).map_or(0, |line| line.0.touch())
+    }
+
+    /// Whether the lines are more than what stays in a cache by itself: 256 KiB.
+    pub(crate) fn is_large(&self) -> bool {
+        self.lines >= LARGE
     }
 
     pub(crate) fn find_in(

@@ -8,6 +8,7 @@ use synfin_wire::tcp::{Header, Options, fill_checksum};
 use synfin_wire::{Flags, Ipv4Header, SeqNum, protocol};
 
 use super::*;
+use crate::driver::DeviceId;
 use crate::ip::address::AddrId;
 use crate::state::State;
 use crate::tcp::connection::Key;
@@ -117,12 +118,9 @@ fn calls_until_idle(
     calls
 }
 
-/// Records that end at one instant end in slices, and no call is forgotten.
-#[test]
-fn time_wait_ends_in_slices() {
-    const RECORDS: u32 = 5_000;
-    let (mut stack, own) = with_own_address();
-    for n in 0..RECORDS {
+/// Puts records into TIME-WAIT that end at 61 s, one for each port of the peer.
+fn fill_time_wait(stack: &mut Stack, own: AddrId, records: u32) {
+    for n in 0..records {
         let key = Key {
             remote_v4: PEER,
             local: own,
@@ -148,6 +146,14 @@ fn time_wait_ends_in_slices() {
         stack.totals.enter(State::TimeWait);
         assert_eq!(stack.find_flow(&tuple), Some(place));
     }
+}
+
+/// Records that end at one instant end in slices, and no call is forgotten.
+#[test]
+fn time_wait_ends_in_slices() {
+    const RECORDS: u32 = 5_000;
+    let (mut stack, own) = with_own_address();
+    fill_time_wait(&mut stack, own, RECORDS);
     stack.handle_timeout(at_second(60));
     assert_eq!(stack.totals()[State::TimeWait], RECORDS);
     let left = |stack: &Stack| stack.totals()[State::TimeWait] as usize;
@@ -177,4 +183,42 @@ fn deadlines_fire_in_slices() {
     assert!(calls >= ENTRIES / WHEEL_STEPS as usize, "{calls}");
     assert!(calls <= 4 * ENTRIES / WHEEL_STEPS as usize + 2, "{calls}");
     assert_eq!(stack.filed_deadlines(), 0);
+}
+
+/// A batch beside many flows, where lines are read ahead: each frame meets what it would alone,
+/// and what is no packet does no harm.
+/// covers: EV-14
+#[test]
+fn a_batch_is_as_its_frames_one_by_one() {
+    let run = |together: bool| {
+        let (mut stack, own) = with_own_address();
+        fill_time_wait(&mut stack, own, 60_000);
+        assert!(stack.flows.is_large());
+        let device = DeviceId(1);
+        let (mut batch, now) = (FrameBatch::new(), at_second(2));
+        for n in 0..100u32 {
+            let packet = syn(SeqNum::new(n * 1_000_000), 1000, 80 + n as u16 % 2);
+            let len = if n % 7 == 0 {
+                n as usize % 41
+            } else {
+                packet.len()
+            };
+            let frame = stack.frame_from(&packet[..len]);
+            if together {
+                batch.push(frame);
+            } else {
+                stack.handle_frame(now, device, frame);
+            }
+        }
+        stack.handle_batch(now, device, &mut batch);
+        let mut sent = Vec::new();
+        while let Some(frame) = stack.poll_transmit(now, device) {
+            sent.push(frame.header.to_vec());
+        }
+        (sent, stack.counters().drops().collect::<Vec<_>>())
+    };
+    let (sent, drops) = run(true);
+    assert!(sent.len() > 20, "no listener: RSTs");
+    assert!(drops.len() > 1, "SYNs in TIME-WAIT, and what is no packet");
+    assert_eq!((sent, drops), run(false));
 }
