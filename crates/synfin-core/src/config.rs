@@ -459,7 +459,8 @@ pub enum UserTimeout {
     Never,
 }
 
-/// What may be used up. Each has a counted reason when it is reached.
+/// What may be used up. Each has a counted reason when it is reached. Connections, half-open
+/// entries and TIME-WAIT records are at most 2^27 each.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections, from SYN-SENT to LAST-ACK and handles still held.
@@ -470,7 +471,7 @@ pub struct Limits {
     pub time_wait: u32,
     /// Listeners.
     pub listeners: u32,
-    /// Connections that the application has left and that are not closed yet.
+    /// Connections that the application has left and that are not closed yet; the oldest is reset.
     pub orphans: u32,
     /// Octets in buffers, all connections together. A stack keeps to it and to the
     /// [`Memory`](crate::Memory) that it was given, whichever is less.
@@ -494,6 +495,10 @@ pub struct Limits {
     /// Neighbours on Ethernet links, all devices together; at most half of them may be unresolved.
     pub neighbors: u32,
 }
+
+/// What the references of the flow table reach, with room for gaps in TIME-WAIT and for lines that
+/// are full.
+const FLOWS_MAX: u32 = 1 << 27;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -707,6 +712,12 @@ impl SocketOptions {
 impl Limits {
     fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.connections > 0, "limits.connections must not be 0")?;
+        ensure(
+            [self.connections, self.half_open, self.time_wait]
+                .iter()
+                .all(|limit| *limit <= FLOWS_MAX),
+            "limits.connections, half_open and time_wait must be at most 2^27",
+        )?;
         ensure(
             self.buffer_bytes >= 1 << 17,
             "limits.buffer_bytes must be at least 128 KiB",

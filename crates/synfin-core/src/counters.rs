@@ -268,6 +268,8 @@ mib! {
     abort_on_close = "TcpExt" "TCPAbortOnClose",
     /// Connections reset because text came after close.
     abort_on_data = "TcpExt" "TCPAbortOnData",
+    /// Connections that the application had left, reset because of their limit.
+    abort_on_memory = "TcpExt" "TCPAbortOnMemory",
     /// Keep-alive probes sent.
     keep_alive = "TcpExt" "TCPKeepAlive",
     /// Zero-window probes sent.

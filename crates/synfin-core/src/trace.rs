@@ -321,6 +321,8 @@ pub enum ResetReason {
     Refused,
     /// The time to linger ended.
     LingerExpired,
+    /// There are too many connections that the application has left: the oldest goes.
+    OrphanLimit,
     /// The peer asked for both kinds of ECN in one handshake (RFC 9768 section 3.1.5).
     MixedEcn,
 }

@@ -157,6 +157,7 @@ pub(crate) const fn reset_reason(reason: ResetReason) -> &'static str {
         ResetReason::ListenerClosed => "listener closed",
         ResetReason::Refused => "refused by the application",
         ResetReason::LingerExpired => "linger expired",
+        ResetReason::OrphanLimit => "too many orphans",
         ResetReason::MixedEcn => "two kinds of ECN in one handshake",
         _ => "reset",
     }

@@ -598,6 +598,7 @@ impl ConnMut<'_> {
         self.stack.orphans += 1;
         self.stack
             .with(self.id, |c, cx| user_calls::close(c, cx, linger));
+        self.stack.bound_orphans(self.id);
     }
 
     /// ABORT: RST, and the handle is given back.

@@ -16,7 +16,7 @@ use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::output::{IpMeta, PartOut};
 use crate::replies::{Reply, SegmentReply};
-use crate::stack::{Stack, TimerKey};
+use crate::stack::Stack;
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
@@ -254,9 +254,8 @@ impl Stack {
         };
         let flow = entry.flow;
         if !challenge {
-            let deadline = self.cx.now + entry.patience(&self.cx);
-            entry.deadline = deadline;
-            self.coarse.insert(deadline, TimerKey::HalfOpen(id));
+            entry.deadline = self.cx.now + entry.patience(&self.cx);
+            self.file_half_open(id);
         }
         count_syn_ack(&mut self.cx, challenge, repeats);
         let tuple = self.tables.tuple_of(&key);

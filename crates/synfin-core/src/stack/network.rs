@@ -18,6 +18,7 @@ use crate::stack::Stack;
 use crate::stack::link::Towards;
 use crate::state::Cause;
 use crate::tcp::path_mtu::on_device_change;
+use crate::tcp::time_wait::{Family, TimeWaitQueue};
 use crate::time::Instant;
 
 /// A device as the stack keeps it.
@@ -179,13 +180,15 @@ impl Stack {
                 self.remove_half_open(id, Cause::Unreachable);
             }
         }
-        let mut index = 0;
-        while let Some(at) = self.tables.time_wait.records.next_occupied(index) {
-            index = at + 1;
-            let records = &self.tables.time_wait.records;
-            let of_it = records.get_at(at).is_some_and(|r| r.key.local == local);
-            if let (true, Some(id)) = (of_it, records.id_at(at)) {
-                self.end_time_wait(id, Cause::Evicted);
+        for family in [Family::V4, Family::V6] {
+            let mut from = 0;
+            while let Some(at) = self.tables.time_wait.next(family, from) {
+                from = at + 1;
+                let id = TimeWaitQueue::id_of(family, at);
+                let record = self.tables.time_wait.get(id);
+                if record.is_some_and(|record| record.key.local == local) {
+                    self.end_time_wait(id, Cause::Evicted);
+                }
             }
         }
     }

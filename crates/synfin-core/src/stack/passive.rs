@@ -6,6 +6,7 @@ use synfin_wire::{Flags, FourTuple};
 
 use crate::counters::DropReason;
 use crate::demux::{FlowKey, Place};
+use crate::driver::DeviceId;
 use crate::event::{CloseReason, Event, IncomingId, ListenerId};
 use crate::ip::icmp::{IcmpError, IcmpKind};
 use crate::replies::{Reply, SegmentReply};
@@ -20,7 +21,7 @@ use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::reset::{self, ChallengeLimiter};
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, segment_arrives};
-use crate::tcp::time_wait;
+use crate::tcp::time_wait::{self, TimeWaitRecord};
 use crate::time::Tick;
 use crate::trace::{AckReason, ResetReason, Role, SendReason, TimerKind, TraceEvent};
 
@@ -107,7 +108,6 @@ impl Stack {
             syn_ttl: ttl,
             ..entry
         };
-        let deadline = entry.deadline;
         let Ok(slot) = self.tables.half_open.insert(entry) else {
             self.tables.addresses.release(local);
             self.cx.counters.count_drop(DropReason::SynQueueFull);
@@ -122,7 +122,7 @@ impl Stack {
         self.insert_flow(&tuple, Place::HalfOpen(slot.index));
         self.trace_syn(flow, tuple, seg);
         if deferred {
-            self.coarse.insert(deadline, TimerKey::HalfOpen(slot));
+            self.file_half_open(slot);
             let event = Event::Incoming {
                 listener: id,
                 id: IncomingId(slot),
@@ -181,6 +181,7 @@ impl Stack {
             timer_fired: false,
             phase,
             ready: false,
+            filed: false,
             challenged: false,
             prior: None,
             syn_ttl: 0,
@@ -344,13 +345,13 @@ impl Stack {
         self.forget_half_open(&entry);
         if let Some(prior) = entry.prior {
             // The new incarnation is real: the old one is over.
-            if self.tables.time_wait.records.get(prior).is_some() {
+            if self.tables.time_wait.get(prior).is_some() {
                 self.cx.counters.time_wait_recycled += 1;
                 self.end_time_wait_record(prior, Cause::Reopened);
             }
         }
-        self.remove_flow_of(&tuple, Place::HalfOpen(id.index));
-        self.insert_flow(&tuple, Place::Conn(conn.index));
+        let (from, to) = (Place::HalfOpen(id.index), Place::Conn(conn.index));
+        self.move_flow(&tuple, from, to);
         self.totals.enter(State::SynReceived);
         Some(conn)
     }
@@ -385,7 +386,7 @@ impl Stack {
         }
         let prior = entry
             .prior
-            .filter(|prior| self.tables.time_wait.records.get(*prior).is_some());
+            .filter(|prior| self.tables.time_wait.get(*prior).is_some());
         if let Some(prior) = prior {
             // The SYN was an old duplicate: TIME-WAIT goes on. covers: ST-1007, 9293-MAY-2
             self.insert_flow(&tuple, Place::TimeWait(prior.index));
@@ -403,14 +404,27 @@ impl Stack {
         debug_assert!(removed, "{tuple} was not in the flow table");
     }
 
+    /// One entry in the wheel, however often the deadline moves: it lies no farther ahead than an
+    /// answer may take, so it comes before the deadline of whatever happens next.
+    pub(super) fn file_half_open(&mut self, id: SlotId) {
+        let Some(entry) = self.tables.half_open.get_mut(id) else {
+            return;
+        };
+        if !core::mem::replace(&mut entry.filed, true) {
+            let soonest = self.cx.now + entry.patience(&self.cx);
+            let at = entry.deadline.min(soonest);
+            self.coarse.insert(at, TimerKey::half_open(id));
+        }
+    }
+
     /// The SYN,ACK was not answered, or the application has not decided.
     pub(super) fn on_half_open_timer(&mut self, id: SlotId) {
         let Some(entry) = self.tables.half_open.get_mut(id) else {
             return;
         };
+        entry.filed = false;
         if entry.deadline > self.cx.now {
-            let deadline = entry.deadline;
-            self.coarse.insert(deadline, TimerKey::HalfOpen(id));
+            self.file_half_open(id);
             return;
         }
         if entry.phase == Phase::Undecided {
@@ -461,13 +475,13 @@ impl Stack {
         arrival: &mut Arrival,
         ttl: u8,
     ) {
-        let Some(id) = self.tables.time_wait.records.id_at(index) else {
+        let Some(id) = self.tables.time_wait.id_at(index) else {
             return;
         };
-        let Some(record) = self.tables.time_wait.records.get(id) else {
+        let Some(record) = self.tables.time_wait.get(id) else {
             return;
         };
-        let flow = record.flow;
+        let flow = self.tables.time_wait.flow(id);
         let verdict = record.judge(&arrival.seg, &self.cx.config);
         if self.cx.tracer.is_on() {
             let segment = arrival.seg.record(crate::tcp::connection::Shift::NONE);
@@ -480,17 +494,44 @@ impl Stack {
                 self.cx.drop(flow, DropReason::OldDuplicate);
                 self.answer_old_segment(id, origin);
             }
-            time_wait::Verdict::Restart => {
-                let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
-                self.tables.time_wait.restart(id, deadline);
-                if self.cx.tracer.is_on() {
-                    let timer = TimerKind::TimeWait;
-                    self.cx
-                        .trace(flow, TraceEvent::TimerSet { timer, deadline });
-                }
-                self.acknowledge_in_time_wait(id, origin);
-            }
+            time_wait::Verdict::Restart => self.restart_time_wait(id, origin),
             time_wait::Verdict::Reopen => self.reopen(id, origin, &arrival.seg, ttl),
+        }
+    }
+
+    /// 2 MSL begin anew: the record goes to the end of the queue.
+    fn restart_time_wait(&mut self, id: SlotId, origin: Origin) {
+        let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
+        let new = self.tables.time_wait.restart(id, deadline).unwrap_or(id);
+        if new != id {
+            let (from, to) = (Place::TimeWait(id.index), Place::TimeWait(new.index));
+            self.move_flow(&origin.tuple, from, to);
+        }
+        self.trace_time_wait_timer(new);
+        self.acknowledge_in_time_wait(new, origin);
+        if self.tables.time_wait.is_crowded() {
+            self.evict_time_wait();
+        }
+    }
+
+    /// Says until when a record stands.
+    pub(super) fn trace_time_wait_timer(&mut self, id: SlotId) {
+        if !self.cx.tracer.is_on() {
+            return;
+        }
+        if let Some(TimeWaitRecord { deadline, .. }) = self.tables.time_wait.get(id) {
+            let flow = self.tables.time_wait.flow(id);
+            let timer = TimerKind::TimeWait;
+            self.cx
+                .trace(flow, TraceEvent::TimerSet { timer, deadline });
+        }
+    }
+
+    /// The oldest record makes room. covers: ST-1009, ATT-11
+    pub(super) fn evict_time_wait(&mut self) {
+        if let Some(oldest) = self.tables.time_wait.oldest() {
+            self.cx.counters.time_wait_overflow += 1;
+            self.end_time_wait(oldest, Cause::Evicted);
         }
     }
 
@@ -499,27 +540,42 @@ impl Stack {
     fn answer_old_segment(&mut self, id: SlotId, origin: Origin) {
         let now = Tick::of(self.cx.now);
         let interval = self.cx.config.tcp.challenge.interval.as_millis() as u32;
-        let Some(record) = self.tables.time_wait.records.get_mut(id) else {
-            return;
-        };
-        if record.answered.is_some_and(|at| now.since(at) < interval) {
+        if self.tables.time_wait.was_answered(id, now, interval) {
             self.cx.counters.challenge_acks_skipped += 1;
             return;
         }
-        record.answered = Some(now);
+        self.tables.time_wait.set_answered(id, now);
         self.acknowledge_in_time_wait(id, origin);
     }
 
     fn acknowledge_in_time_wait(&mut self, id: SlotId, origin: Origin) {
-        self.reply_from_time_wait(id, origin.tuple, AckReason::TimeWait);
+        self.reply_from_time_wait(id, origin.tuple, AckReason::TimeWait, None);
     }
 
-    pub(super) fn reply_from_time_wait(&mut self, id: SlotId, tuple: FourTuple, why: AckReason) {
-        let Some(record) = self.tables.time_wait.records.get(id) else {
+    /// The device and the timestamp offset of a record are known, or found as they were for the
+    /// connection: neither needs room in it.
+    pub(super) fn reply_from_time_wait(
+        &mut self,
+        id: SlotId,
+        tuple: FourTuple,
+        why: AckReason,
+        known: Option<(DeviceId, u32)>,
+    ) {
+        let (local, remote) = (tuple.local.ip(), tuple.remote.ip());
+        let Some(record) = self.tables.time_wait.get(id) else {
+            return;
+        };
+        let flow = self.tables.time_wait.flow(id);
+        let found = || {
+            let (device, _) = self.path_to(remote)?;
+            Some((device, self.cx.secrets.timestamp_offset(local, remote)))
+        };
+        let Some((device, ts_offset)) = known.or_else(found) else {
+            self.cx.drop(flow, DropReason::NoRoute);
             return;
         };
         let timestamps = record.ts_recent.map(|ecr| synfin_wire::Timestamps {
-            val: crate::tcp::recv::timestamps::clock(record.ts_offset, self.cx.now),
+            val: crate::tcp::recv::timestamps::clock(ts_offset, self.cx.now),
             ecr,
         });
         let reply = SegmentReply {
@@ -529,19 +585,15 @@ impl Stack {
             flags: Flags::ACK | record.ecn_flags,
             wnd: record.wnd_field,
             timestamps,
-            flow: record.flow,
+            flow,
             reason: SendReason::Ack(why),
         };
-        let device = record.device;
         self.cx.reply(device, Reply::Segment(reply));
     }
 
     /// covers: ST-1007, 6191-8, 6191-9
     fn reopen(&mut self, id: SlotId, origin: Origin, seg: &Seg, ttl: u8) {
-        let Some(record) = self.tables.time_wait.records.get(id) else {
-            return;
-        };
-        let flow = record.flow;
+        let flow = self.tables.time_wait.flow(id);
         let Some(listener) = self.find_listener(&origin.tuple.local) else {
             self.cx.drop(flow, DropReason::SynInTimeWait);
             return;
@@ -555,7 +607,7 @@ impl Stack {
         let Some(Place::HalfOpen(index)) = self.find_flow(&origin.tuple) else {
             return;
         };
-        let Some(record) = self.tables.time_wait.records.get(id) else {
+        let Some(record) = self.tables.time_wait.get(id) else {
             return;
         };
         if let Some(entry) = self.tables.half_open.get_at_mut(index) {
@@ -574,25 +626,23 @@ impl Stack {
     }
 
     fn end_time_wait_record(&mut self, id: SlotId, cause: Cause) {
-        let Some(record) = self.tables.time_wait.records.remove(id) else {
+        let Some(record) = self.tables.time_wait.get(id) else {
             return;
         };
+        let flow = self.tables.time_wait.flow(id);
+        let owner = self.tables.time_wait.remove(id);
         self.totals.leave(State::TimeWait);
         self.tables.addresses.release(record.key.local);
-        self.tables.time_wait.drop_stale();
         if self.cx.tracer.is_on() {
             if cause == Cause::TwoMsl {
                 let (timer, attempt) = (TimerKind::TimeWait, 1);
                 let event = TraceEvent::TimerFired { timer, attempt };
-                self.cx.trace(record.flow, event);
+                self.cx.trace(flow, event);
             }
             let (from, to) = (State::TimeWait, State::Closed);
-            self.cx
-                .trace(record.flow, TraceEvent::State { from, to, cause });
+            self.cx.trace(flow, TraceEvent::State { from, to, cause });
         }
-        let owner = record
-            .owner
-            .and_then(|owner| self.tables.conns.get_mut(owner.0));
+        let owner = owner.and_then(|owner| self.tables.conns.get_mut(owner.0));
         if let Some(c) = owner {
             c.state = State::Closed;
         }

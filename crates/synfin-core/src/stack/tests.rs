@@ -8,7 +8,12 @@ use synfin_wire::tcp::{Header, Options, fill_checksum};
 use synfin_wire::{Flags, Ipv4Header, SeqNum, protocol};
 
 use super::*;
+use crate::driver::DeviceId;
+use crate::ip::address::AddrId;
 use crate::state::State;
+use crate::tcp::connection::Key;
+use crate::tcp::time_wait::TimeWaitRecord;
+use crate::trace::FlowId;
 use crate::{DeviceCaps, FrameBatch, Memory};
 
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -68,4 +73,139 @@ fn a_crossing_syn_sets_the_variables_of_the_window() {
     assert_eq!(c.snd.wnd, 1234);
     assert_eq!(c.snd.wl1, irs);
     assert_eq!(c.snd.wl2, SeqNum::new(0), "a SYN acknowledges nothing");
+}
+
+fn at_second(n: u64) -> Instant {
+    Instant::from_nanos(n * 1_000_000_000)
+}
+
+fn with_own_address() -> (Stack, AddrId) {
+    let mut stack = Stack::new(StackConfig::default(), Memory::default(), [7; 32]).expect("sound");
+    let device = stack.add_device(DeviceCaps::ip(1500));
+    stack.add_address(device, OWN.into(), 24);
+    let own = stack.tables.addresses.lookup(OWN.into());
+    (stack, own.expect("just added"))
+}
+
+/// Calls `handle_timeout` until nothing more is due at `now`; tells how often. `work` measures
+/// what is left, and `most` is what one call may do of it.
+fn calls_until_idle(
+    stack: &mut Stack,
+    now: Instant,
+    most: usize,
+    left: impl Fn(&Stack) -> usize,
+) -> usize {
+    let mut calls = 0;
+    while stack.poll_timeout().is_some_and(|at| at <= now) {
+        let before = left(stack);
+        stack.handle_timeout(now);
+        assert!(before - left(stack) <= most, "one call did too much");
+        calls += 1;
+    }
+    calls
+}
+
+/// Puts records into TIME-WAIT that end at 61 s, one for each port of the peer.
+fn fill_time_wait(stack: &mut Stack, own: AddrId, records: u32) {
+    for n in 0..records {
+        let key = Key {
+            remote_v4: PEER,
+            local: own,
+            local_port: 80,
+            remote_port: n as u16,
+        };
+        let record = TimeWaitRecord {
+            key,
+            remote_v6: None,
+            snd_nxt: SeqNum::new(n),
+            rcv_nxt: SeqNum::new(n),
+            ts_recent: None,
+            deadline: at_second(61),
+            wnd_field: 0,
+            ecn_flags: Flags::EMPTY,
+        };
+        let id = stack.tables.time_wait.insert(&record, FlowId::NONE, None);
+        let place = Place::TimeWait(id.expect("room").index);
+        let tuple = stack.tables.tuple(place).expect("just made");
+        assert_eq!(tuple.remote.port(), n as u16);
+        stack.insert_flow(&tuple, place);
+        stack.tables.addresses.intern(OWN.into());
+        stack.totals.enter(State::TimeWait);
+        assert_eq!(stack.find_flow(&tuple), Some(place));
+    }
+}
+
+/// Records that end at one instant end in slices, and no call is forgotten.
+#[test]
+fn time_wait_ends_in_slices() {
+    const RECORDS: u32 = 5_000;
+    let (mut stack, own) = with_own_address();
+    fill_time_wait(&mut stack, own, RECORDS);
+    stack.handle_timeout(at_second(60));
+    assert_eq!(stack.totals()[State::TimeWait], RECORDS);
+    let left = |stack: &Stack| stack.totals()[State::TimeWait] as usize;
+    let calls = calls_until_idle(&mut stack, at_second(61), EXPIRIES, left);
+    assert_eq!(calls, (RECORDS as usize).div_ceil(EXPIRIES));
+    assert_eq!(stack.totals().flows(), 0);
+    assert_eq!(stack.poll_timeout(), None);
+}
+
+/// Deadlines of one instant fire in slices, whatever the wheels have to do for it.
+#[test]
+fn deadlines_fire_in_slices() {
+    const ENTRIES: usize = 5_000;
+    let (mut stack, _) = with_own_address();
+    for n in 0..ENTRIES as u32 {
+        let gone = SlotId {
+            index: n,
+            generation: 0,
+        };
+        stack.fine.insert(at_second(3), TimerKey::conn(gone));
+        stack.coarse.insert(at_second(3), TimerKey::half_open(gone));
+    }
+    let most = 2 * WHEEL_STEPS as usize;
+    let left = Stack::filed_deadlines;
+    let calls = calls_until_idle(&mut stack, at_second(3), most, left);
+    // An entry is moved down at most twice before it fires.
+    assert!(calls >= ENTRIES / WHEEL_STEPS as usize, "{calls}");
+    assert!(calls <= 4 * ENTRIES / WHEEL_STEPS as usize + 2, "{calls}");
+    assert_eq!(stack.filed_deadlines(), 0);
+}
+
+/// A batch beside many flows, where lines are read ahead: each frame meets what it would alone,
+/// and what is no packet does no harm.
+/// covers: EV-14
+#[test]
+fn a_batch_is_as_its_frames_one_by_one() {
+    let run = |together: bool| {
+        let (mut stack, own) = with_own_address();
+        fill_time_wait(&mut stack, own, 60_000);
+        assert!(stack.flows.is_large());
+        let device = DeviceId(1);
+        let (mut batch, now) = (FrameBatch::new(), at_second(2));
+        for n in 0..100u32 {
+            let packet = syn(SeqNum::new(n * 1_000_000), 1000, 80 + n as u16 % 2);
+            let len = if n % 7 == 0 {
+                n as usize % 41
+            } else {
+                packet.len()
+            };
+            let frame = stack.frame_from(&packet[..len]);
+            if together {
+                batch.push(frame);
+            } else {
+                stack.handle_frame(now, device, frame);
+            }
+        }
+        stack.handle_batch(now, device, &mut batch);
+        let mut sent = Vec::new();
+        while let Some(frame) = stack.poll_transmit(now, device) {
+            sent.push(frame.header.to_vec());
+        }
+        (sent, stack.counters().drops().collect::<Vec<_>>())
+    };
+    let (sent, drops) = run(true);
+    assert!(sent.len() > 20, "no listener: RSTs");
+    assert!(drops.len() > 1, "SYNs in TIME-WAIT, and what is no packet");
+    assert_eq!((sent, drops), run(false));
 }

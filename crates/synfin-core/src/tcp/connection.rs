@@ -65,7 +65,7 @@ pub(crate) struct Connection {
 /// 256 octets and its place in the flow table would be more than an idle connection may own.
 const _: () = assert!(core::mem::offset_of!(Connection, cold) == 64);
 /// The state tells a taken slot from a free one.
-const _: () = assert!(crate::slab::slot_bytes::<Connection>() <= 236);
+const _: () = assert!(crate::slab::slot_bytes::<Connection>() <= 244);
 
 impl Connection {
     /// The window that holds now: the controller's, or the one that recovery has set.

@@ -51,6 +51,8 @@ pub(crate) struct HalfOpen {
     pub(crate) timer_fired: bool,
     pub(crate) phase: Phase,
     pub(crate) ready: bool,
+    /// It has an entry in the coarse wheel, not later than its deadline.
+    pub(crate) filed: bool,
     /// A challenge is owed.
     pub(crate) challenged: bool,
     /// The TIME-WAIT record this SYN took over; it comes back if the SYN turns out to be old.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use synfin_wire::SeqNum;
 
-use super::deadlines::{CoarseDeadline, Filed};
+use super::deadlines::CoarseDeadline;
 use super::extra::Extra;
 use super::hot::Shift;
 use crate::driver::DeviceId;
@@ -20,6 +20,7 @@ use crate::tcp::send::rtt::RttEstimator;
 use crate::tcp::shared_options::OptionSet;
 use crate::tcp::tally::Stats;
 use crate::time::{Instant, Second, Tick};
+use crate::timer::Filed;
 use crate::trace::{AckReason, FlowId, ResetReason};
 
 /// What a segment in the steady state does not touch.

@@ -1,7 +1,7 @@
-//! Deadlines of an idle connection, and where a connection is filed in the wheels: 32 bits each.
+//! Deadlines of an idle connection, of 32 bits each.
 //!
-//! Both count ticks and wrap, so they are read against the present. A deadline is rounded up to
-//! the tick at which the coarse wheel looks at it anyway.
+//! They count milliseconds and wrap, so they are read against the present. A deadline is rounded up
+//! to the tick at which the coarse wheel looks at it anyway.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -36,51 +36,9 @@ impl CoarseDeadline {
     }
 }
 
-/// The tick of a wheel at which the earliest entry of a connection stands; 0 for none.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Filed(u32);
-
-impl Filed {
-    pub(crate) const NOWHERE: Self = Self(0);
-
-    /// What the wheel answered.
-    pub(crate) fn at(at: Instant, tick: Duration) -> Self {
-        // 0 means none: to look a tick too early does no harm.
-        Self(match tick_of(at, tick) {
-            0 => u32::MAX,
-            tick => tick,
-        })
-    }
-
-    /// Whether a deadline needs an entry of its own, because there is none or a later one.
-    /// No entry lies beyond the wheel's `horizon`.
-    pub(crate) fn misses(
-        self,
-        at: Instant,
-        now: Instant,
-        tick: Duration,
-        horizon: Duration,
-    ) -> bool {
-        let at = tick_of(at.min(now + horizon), tick);
-        self.0 == 0 || (self.0.wrapping_sub(at) as i32) > 0
-    }
-
-    /// The entry is still to fire.
-    pub(crate) fn is_after(self, now: Instant, tick: Duration) -> bool {
-        self.0 != 0 && (self.0.wrapping_sub(tick_of(now, tick)) as i32) > 0
-    }
-}
-
-fn tick_of(at: Instant, tick: Duration) -> u32 {
-    (at.as_nanos() / (tick.as_nanos() as u64).max(1)) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TICK: Duration = Duration::from_micros(8);
-    const HORIZON: Duration = Duration::from_secs(10);
 
     fn ns(nanos: u64) -> Instant {
         Instant::from_nanos(nanos)
@@ -101,22 +59,5 @@ mod tests {
         let far = CoarseDeadline::at(now + 2 * FURTHEST, now);
         assert_eq!(far.get(now), Some(now + FURTHEST));
         assert_eq!(CoarseDeadline::NONE.get(now), None);
-    }
-
-    #[test]
-    fn where_it_is_filed_survives_the_wrap() {
-        let ticks = (7 << 32) - 3;
-        let now = ns(ticks * 8_000);
-        let filed = Filed::at(now + Duration::from_micros(80), TICK);
-        assert!(filed.is_after(now, TICK));
-        assert!(filed.misses(now + Duration::from_micros(79), now, TICK, HORIZON));
-        assert!(!filed.misses(now + Duration::from_micros(80), now, TICK, HORIZON));
-        // Days ahead, which 32 bits of ticks cannot tell from the past.
-        assert!(!filed.misses(now + FURTHEST, now, TICK, HORIZON));
-        assert!(!filed.is_after(now + Duration::from_micros(80), TICK));
-        let at_zero = Filed::at(ns((7 << 32) * 8_000), TICK);
-        assert!(!at_zero.is_after(ns((7 << 32) * 8_000), TICK));
-        assert!(Filed::NOWHERE.misses(now + FURTHEST, now, TICK, HORIZON));
-        assert!(!Filed::NOWHERE.is_after(now, TICK));
     }
 }
