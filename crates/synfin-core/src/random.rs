@@ -9,7 +9,7 @@ use synfin_wire::{FourTuple, SeqNum};
 use crate::time::Instant;
 
 /// Keys, one for each use, from the 32 octets of a stack's seed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Secrets {
     isn: Key,
     timestamps: Key,
@@ -18,10 +18,23 @@ pub(crate) struct Secrets {
     labels: Key,
     fast_open: Key,
     fragments: Key,
+    syn_cookies: Key,
+    challenges: Key,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Key(u64, u64);
+
+/// A key of its own for whoever hashes by itself.
+#[derive(Clone, Copy)]
+pub(crate) struct SipKey(pub(crate) u64, pub(crate) u64);
+
+impl core::fmt::Debug for SipKey {
+    /// Not the key. covers: 6528-4
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SipKey")
+    }
+}
 
 /// The ISN clock ticks every 4 microseconds (RFC 9293 section 3.4.1).
 const ISN_TICK_NANOS: u64 = 4_000;
@@ -45,6 +58,8 @@ impl Secrets {
             labels: derive(5),
             fast_open: derive(6),
             fragments: derive(7),
+            syn_cookies: derive(8),
+            challenges: derive(9),
         }
     }
 
@@ -91,14 +106,21 @@ impl Secrets {
 
     /// The Fast Open cookie of a client, with the key of this epoch. covers: 7413-6
     pub(crate) fn fast_open_mac(&self, client: IpAddr, epoch: u64) -> u64 {
-        let half = |part: u8| {
-            let mut hasher = self.fast_open.hasher();
-            hasher.write(&epoch.to_be_bytes());
-            hasher.write(&[part]);
-            hasher.finish()
-        };
-        let mut hasher = Key(half(0), half(1)).hasher();
+        let SipKey(first, second) = self.fast_open.of_epoch(epoch);
+        let mut hasher = Key(first, second).hasher();
         write_ip(&mut hasher, client);
+        hasher.finish()
+    }
+
+    /// The key of SYN cookies in an epoch. covers: 4987-11
+    pub(crate) fn syn_cookie_key(&self, epoch: u64) -> SipKey {
+        self.syn_cookies.of_epoch(epoch)
+    }
+
+    /// A number that nobody can foresee for each second.
+    pub(crate) fn challenge_noise(&self, second: u64) -> u64 {
+        let mut hasher = self.challenges.hasher();
+        hasher.write(&second.to_be_bytes());
         hasher.finish()
     }
 
@@ -111,6 +133,16 @@ impl Secrets {
 impl Key {
     fn hasher(self) -> SipHasher24 {
         SipHasher24::new_with_keys(self.0, self.1)
+    }
+
+    fn of_epoch(self, epoch: u64) -> SipKey {
+        let half = |part: u8| {
+            let mut hasher = self.hasher();
+            hasher.write(&epoch.to_be_bytes());
+            hasher.write(&[part]);
+            hasher.finish()
+        };
+        SipKey(half(0), half(1))
     }
 
     fn of_tuple(self, tuple: &FourTuple) -> u64 {

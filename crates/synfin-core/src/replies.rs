@@ -1,5 +1,6 @@
-//! Replies that belong to no connection: RST, the ACKs of TIME-WAIT, ICMP. They wait, as small
-//! descriptions, in bounded rings until the device can take them.
+//! Replies that belong to no connection: RST, SYN cookies, the ACKs of TIME-WAIT, ICMP. They wait,
+//! as small descriptions, in bounded rings until the device can take them. SYN cookies have no
+//! limit per second: under a flood an honest client's cannot be told from the others.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -8,9 +9,11 @@ use synfin_wire::{Flags, FourTuple, SeqNum, Timestamps};
 
 use crate::counters::DropReason;
 use crate::driver::DeviceId;
+use crate::event::ListenerId;
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::icmp_limit::TokenBucket;
 use crate::tcp::connection::Context;
+use crate::tcp::syn_cookie::Baked;
 use crate::time::Instant;
 use crate::trace::{FlowId, SendReason};
 
@@ -18,6 +21,7 @@ use crate::trace::{FlowId, SendReason};
 #[derive(Debug)]
 pub(crate) enum Reply {
     Segment(SegmentReply),
+    SynCookie(CookieReply),
     Icmp(IcmpMessage),
 }
 
@@ -32,6 +36,17 @@ pub(crate) struct SegmentReply {
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) flow: FlowId,
     pub(crate) reason: SendReason,
+}
+
+/// A SYN,ACK of which nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CookieReply {
+    pub(crate) tuple: FourTuple,
+    /// For the options that its connections begin with.
+    pub(crate) listener: ListenerId,
+    pub(crate) irs: SeqNum,
+    pub(crate) own_mss: u16,
+    pub(crate) baked: Baked,
 }
 
 /// One bounded ring a device, and the limits per second of what strangers can make us send.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
+//! | `syn_queue` | which SYN gets an entry, which a cookie, and what comes back of it |
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
 //! | `egress` | ready queue to segment to frame |
@@ -21,6 +22,7 @@ mod network;
 mod observe;
 mod passive;
 mod settle;
+mod syn_queue;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -46,6 +48,8 @@ use crate::slab::{Slab, SlotId};
 use crate::tcp::connection::{Connection, Context};
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::listener::Listener;
+use crate::tcp::reset::ChallengeCap;
+use crate::tcp::syn_cookie::SynCookies;
 use crate::tcp::time_wait::TimeWaitQueue;
 use crate::time::Instant;
 use crate::timer::Wheel;
@@ -142,6 +146,8 @@ impl Stack {
             tracer: Tracer::new(config.trace_capacity),
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second),
+            syn_cookies: SynCookies::new(&secrets),
+            challenges: ChallengeCap::default(),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),

@@ -13,20 +13,20 @@ use crate::demux::{FlowKey, Place};
 use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::output::IpMeta;
-use crate::replies::{Reply, SegmentReply};
+use crate::replies::{CookieReply, Reply, SegmentReply};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
-use crate::tcp::half_open::HalfOpen;
+use crate::tcp::half_open::{HalfOpen, Offer, first_window};
 use crate::tcp::path_mtu;
-use crate::tcp::recv::{half, timestamps};
+use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
 use crate::tcp::send::{keep_alive, urgent};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
-use crate::trace::{AckReason, LossSign, SendReason, TraceEvent, TraceSeq};
+use crate::trace::{AckReason, FlowId, LossSign, SendReason, TraceEvent, TraceSeq};
 
 /// Where headers are written, reused for every frame.
 #[derive(Debug, Default)]
@@ -107,10 +107,25 @@ impl Stack {
         Some(chunk)
     }
 
+    /// Replies and flows take turns: neither a flood of the ones nor bulk of the others keeps the
+    /// rest waiting.
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
-        if let Some(reply) = self.cx.replies.pop(device) {
-            return Some(self.plan_reply(&reply));
+        let state = self.devices.get_mut(device.index())?.as_mut()?;
+        if core::mem::take(&mut state.replied) {
+            let plan = self.next_of_flows(device);
+            return plan.or_else(|| self.next_reply(device));
         }
+        let plan = self.next_reply(device);
+        plan.or_else(|| self.next_of_flows(device))
+    }
+
+    fn next_reply(&mut self, device: DeviceId) -> Option<Plan> {
+        let reply = self.cx.replies.pop(device)?;
+        self.devices.get_mut(device.index())?.as_mut()?.replied = true;
+        Some(self.plan_reply(&reply))
+    }
+
+    fn next_of_flows(&mut self, device: DeviceId) -> Option<Plan> {
         loop {
             let flow = *self.devices.get(device.index())?.as_ref()?.ready.front()?;
             let plan = match flow.place() {
@@ -253,6 +268,7 @@ impl Stack {
     fn plan_reply(&mut self, reply: &Reply) -> Plan {
         match reply {
             Reply::Segment(segment) => self.plan_segment_reply(segment),
+            Reply::SynCookie(cookie) => self.plan_cookie(cookie),
             Reply::Icmp(message) => self.plan_icmp(message),
         }
     }
@@ -298,6 +314,48 @@ impl Stack {
             seq: reply.seq,
             trace,
             checksum: Checksum::Complete,
+        }
+    }
+
+    /// covers: 4987-8
+    fn plan_cookie(&mut self, cookie: &CookieReply) -> Plan {
+        let listener = self.listeners.get(cookie.listener.0);
+        let socket = listener
+            .and_then(|listener| listener.options.socket)
+            .unwrap_or(self.cx.config.socket);
+        let offer = &cookie.baked.offer;
+        let shift = recv_window::shift_for(&socket, &self.cx.config);
+        let mut options = syn_ack_options(offer, 1, cookie.own_mss, shift, &socket);
+        options.timestamps = cookie.baked.timestamps;
+        let header = Header {
+            src_port: cookie.tuple.local.port(),
+            dst_port: cookie.tuple.remote.port(),
+            seq: cookie.baked.iss,
+            ack: cookie.irs + 1,
+            flags: Flags::SYN | Flags::ACK | offer.ecn.flags(1),
+            wnd: first_window(&socket, &self.cx.config),
+            urgent: 0,
+            options,
+        };
+        let out = Outgoing {
+            tuple: cookie.tuple,
+            header,
+            text_len: 0,
+            ttl: socket.ttl,
+            tos: socket.tos,
+            fragment_id: None,
+        };
+        self.cx.counters.out_segs += 1;
+        self.cx.counters.syn_cookies_sent += 1;
+        let reason = SendReason::SynCookie;
+        let trace = trace_sent(&mut self.cx, FlowId::NONE, &out, Shift::NONE, reason);
+        let scratch = &mut self.scratch.header;
+        let checksum = write(scratch, &self.cx, &out, &Slices::default(), false);
+        Plan {
+            payload: None,
+            seq: header.seq,
+            trace,
+            checksum,
         }
     }
 
@@ -487,18 +545,30 @@ fn syn_ack_header(
     client: IpAddr,
 ) -> Header {
     let offers_cookie = entry.offers_cookie && entry.copies == 1;
-    let options = Options {
-        mss: Some(entry.own_mss),
-        window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
-        sack_permitted: entry.offer.sack,
-        timestamps: entry.timestamps(cx.now),
-        accecn: entry.offer.ecn.option(entry.copies),
-        user_timeout: user_timeout::advertised(socket),
-        fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
-        ..Options::default()
-    };
+    let (offer, copies) = (&entry.offer, entry.copies);
+    let mut options = syn_ack_options(offer, copies, entry.own_mss, entry.shift, socket);
+    options.timestamps = entry.timestamps(cx.now);
+    options.fast_open = offers_cookie.then(|| fast_open::fresh_cookie(cx, client));
     let flags = Flags::SYN | Flags::ACK | entry.offer.ecn.flags(entry.copies);
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
+}
+
+/// What the SYN,ACK of an entry and one with a cookie have in common.
+fn syn_ack_options(
+    offer: &Offer,
+    copies: u8,
+    own_mss: u16,
+    shift: Shift,
+    socket: &SocketOptions,
+) -> Options {
+    Options {
+        mss: Some(own_mss),
+        window_scale: offer.window_scale.map(|_| shift.get()),
+        sack_permitted: offer.sack,
+        accecn: offer.ecn.option(copies),
+        user_timeout: user_timeout::advertised(socket),
+        ..Options::default()
+    }
 }
 
 /// The window of what is no SYN is scaled. covers: 7323-4

@@ -24,6 +24,8 @@ pub(super) struct DeviceState {
     pub(super) ready: VecDeque<FlowRef>,
     /// Segments that the first of them has sent in its turn.
     pub(super) served: u32,
+    /// The last frame was a reply without a connection: flows have the next one.
+    pub(super) replied: bool,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -63,6 +65,7 @@ impl Stack {
             caps,
             ready: VecDeque::new(),
             served: 0,
+            replied: false,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());

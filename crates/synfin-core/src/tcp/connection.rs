@@ -31,10 +31,11 @@ use crate::tcp::recovery::{Recovery, rack};
 use crate::tcp::recv::half::RecvHalf;
 use crate::tcp::recv::tuning::Tuning;
 use crate::tcp::recv::{urgent, window as recv_window};
-use crate::tcp::reset::ChallengeLimiter;
+use crate::tcp::reset::{ChallengeCap, ChallengeLimiter};
 use crate::tcp::send::half::SendHalf;
 use crate::tcp::send::limit::Stretch;
 use crate::tcp::send::rtt::RttEstimator;
+use crate::tcp::syn_cookie::SynCookies;
 use crate::tcp::tally::Stats;
 use crate::tcp::user_timeout::Settings;
 use crate::time::{Instant, Second, Tick};
@@ -53,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
+    pub(crate) syn_cookies: SynCookies,
+    pub(crate) challenges: ChallengeCap,
     pub(crate) path_mtus: PathMtuTable,
     /// Packets that may be fragmented so far.
     pub(crate) fragmentable: u16,

@@ -54,11 +54,15 @@ pub(crate) fn segment_arrives(
 
 fn checks(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &mut Arrival) -> Check {
     timestamp(c, cx, arrival)?;
+    let seq = arrival.seg.seq;
     first_sequence_number(c, cx, arrival)?;
     second_rst(c, cx, arrival)?;
     // Third: security compartments are not implemented. covers: EV-6
     fourth_syn(c, cx, arrival)?;
     fifth_ack(c, cx, origin, arrival)?;
+    // RFC 7323 section 4.3 has this before the second check: there a forged segment that has
+    // nothing right but a number in the window could set the clock. covers: ATT-18
+    timestamps::remember(c, cx, &arrival.seg, seq);
     user_timeout::on_arrival(c, cx, &arrival.seg);
     // Sixth: URG. covers: EV-11
     urgent::on_arrival(c, &arrival.seg);
@@ -107,7 +111,6 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
         unacceptable(c, cx, arrival);
         return DONE;
     }
-    timestamps::remember(c, cx, seg);
     keep_alive::on_received(c, cx);
     ecn::receiver::on_segment(c, cx, seg);
     c.cold.received_tos = arrival.tos;
