@@ -189,8 +189,8 @@ pub struct Patience {
     pub orphan_retries: u8,
     /// Retransmissions of a SYN (9293-MUST-23). 7: gives up after 247 s.
     pub syn_retries: u8,
-    /// Retransmissions of a SYN-ACK. 5: gives up after 63 s. Two at most while half of the SYN queue
-    /// is taken, one while three quarters are.
+    /// Retransmissions of a SYN-ACK. 5: gives up after 63 s. Two at most while half of the SYN
+    /// queue is taken, one while three quarters are.
     pub syn_ack_retries: u8,
     /// How long a SYN waits for the decision of a deferred listener. 30 s.
     pub incoming: Duration,

@@ -8,6 +8,7 @@
 //! | `syn_queue` | which SYN gets an entry, which a cookie, and what comes back of it |
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
+//! | `cookie_frame` | the packet of a SYN,ACK with a cookie |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `network` | devices, addresses, routes |
@@ -15,6 +16,7 @@
 
 mod active_open;
 mod application;
+mod cookie_frame;
 mod egress;
 mod fast_open;
 mod ingress;

@@ -11,6 +11,8 @@ use crate::workspace::{Result, Workspace};
 const REQUIRE_PRIVILEGED: &str = "SYNFIN_REQUIRE_PRIVILEGED";
 /// Random networks for each property of the simulation.
 const RUNS: &str = "SYNFIN_RUNS";
+/// Packets of a flood.
+const FLOOD: &str = "SYNFIN_FLOOD";
 
 /// A named part of the run.
 pub(crate) struct Step {
@@ -42,6 +44,7 @@ pub(crate) fn all(long: bool) -> Vec<Step> {
     ];
     if long {
         steps.push(step("networks", "50,000 random networks", networks));
+        steps.push(step("floods", "attacks with 10^6 packets each", floods));
         steps.push(step(
             "determinism",
             "2,000 random networks, each run twice",
@@ -139,6 +142,19 @@ fn no_std(workspace: &Workspace) -> Result<Count> {
         count += run(Command::new(target.join("debug/no-std-probe")))?;
     }
     Ok(count)
+}
+
+fn floods(_: &Workspace) -> Result<Count> {
+    let mut command = cargo(&[
+        "test",
+        "--release",
+        "-p",
+        "synfin-core",
+        "--test",
+        "attacks",
+    ]);
+    command.env(FLOOD, "1000000");
+    run(command)
 }
 
 fn privileged(_: &Workspace) -> Result<Count> {

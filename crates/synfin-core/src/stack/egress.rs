@@ -14,6 +14,7 @@ use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::output::IpMeta;
 use crate::replies::{CookieReply, Reply, SegmentReply};
+use crate::stack::cookie_frame::{self, Frame};
 use crate::stack::{Stack, TimerKey};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
@@ -111,7 +112,7 @@ impl Stack {
     /// rest waiting.
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
         let state = self.devices.get_mut(device.index())?.as_mut()?;
-        if core::mem::take(&mut state.replied) {
+        if core::mem::take(&mut state.replied) && !state.ready.is_empty() {
             let plan = self.next_of_flows(device);
             return plan.or_else(|| self.next_reply(device));
         }
@@ -320,40 +321,48 @@ impl Stack {
     /// covers: 4987-8
     fn plan_cookie(&mut self, cookie: &CookieReply) -> Plan {
         let listener = self.listeners.get(cookie.listener.0);
-        let socket = listener
-            .and_then(|listener| listener.options.socket)
-            .unwrap_or(self.cx.config.socket);
+        let socket = listener.and_then(|listener| listener.options.socket.as_ref());
+        let socket = socket.unwrap_or(&self.cx.config.socket);
         let offer = &cookie.baked.offer;
-        let shift = recv_window::shift_for(&socket, &self.cx.config);
-        let mut options = syn_ack_options(offer, 1, cookie.own_mss, shift, &socket);
-        options.timestamps = cookie.baked.timestamps;
-        let header = Header {
-            src_port: cookie.tuple.local.port(),
-            dst_port: cookie.tuple.remote.port(),
-            seq: cookie.baked.iss,
-            ack: cookie.irs + 1,
-            flags: Flags::SYN | Flags::ACK | offer.ecn.flags(1),
-            wnd: first_window(&socket, &self.cx.config),
-            urgent: 0,
-            options,
-        };
-        let out = Outgoing {
-            tuple: cookie.tuple,
-            header,
-            text_len: 0,
-            ttl: socket.ttl,
-            tos: socket.tos,
-            fragment_id: None,
-        };
         self.cx.counters.out_segs += 1;
         self.cx.counters.syn_cookies_sent += 1;
+        let frame = Frame {
+            cookie,
+            flags: Flags::SYN | Flags::ACK | offer.ecn.flags(1),
+            wnd: first_window(socket, &self.cx.config),
+            window_scale: offer
+                .window_scale
+                .map(|_| recv_window::shift_for(socket, &self.cx.config).get()),
+            ttl: socket.ttl,
+            tos: socket.tos,
+            flow_label: flow_label(&self.cx, &cookie.tuple),
+        };
+        let plain = socket.advertised_timeout.is_none() && offer.ecn.option(1).is_none();
+        if plain && !self.cx.tracer.is_on() {
+            let to = &mut self.scratch.header;
+            to.resize(cookie_frame::LONGEST, 0);
+            let whole = to.first_chunk_mut().expect("just made so long");
+            let len = cookie_frame::write(&frame, whole);
+            to.truncate(len);
+            return Plan {
+                payload: None,
+                seq: cookie.baked.iss,
+                trace: None,
+                checksum: Checksum::Complete,
+            };
+        }
+        let out = general_cookie(&frame, socket);
+        self.write_cookie(&out)
+    }
+
+    fn write_cookie(&mut self, out: &Outgoing) -> Plan {
         let reason = SendReason::SynCookie;
-        let trace = trace_sent(&mut self.cx, FlowId::NONE, &out, Shift::NONE, reason);
+        let trace = trace_sent(&mut self.cx, FlowId::NONE, out, Shift::NONE, reason);
         let scratch = &mut self.scratch.header;
-        let checksum = write(scratch, &self.cx, &out, &Slices::default(), false);
+        let checksum = write(scratch, &self.cx, out, &Slices::default(), false);
         Plan {
             payload: None,
-            seq: header.seq,
+            seq: out.header.seq,
             trace,
             checksum,
         }
@@ -553,6 +562,41 @@ fn syn_ack_header(
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
 }
 
+/// A SYN,ACK with a cookie as any other segment.
+fn general_cookie(frame: &Frame<'_>, socket: &SocketOptions) -> Outgoing {
+    let cookie = frame.cookie;
+    let offer = &cookie.baked.offer;
+    let shift = Shift::new(frame.window_scale.unwrap_or(0));
+    let mut options = syn_ack_options(offer, 1, cookie.own_mss, shift, socket);
+    options.timestamps = cookie.baked.timestamps;
+    Outgoing {
+        tuple: cookie.tuple,
+        header: Header {
+            src_port: cookie.tuple.local.port(),
+            dst_port: cookie.tuple.remote.port(),
+            seq: cookie.baked.iss,
+            ack: cookie.irs + 1,
+            flags: frame.flags,
+            wnd: frame.wnd,
+            urgent: 0,
+            options,
+        },
+        text_len: 0,
+        ttl: socket.ttl,
+        tos: socket.tos,
+        fragment_id: None,
+    }
+}
+
+/// covers: 8504-1
+fn flow_label(cx: &Context, tuple: &FourTuple) -> u32 {
+    if tuple.is_ipv6() {
+        cx.secrets.flow_label(tuple)
+    } else {
+        0
+    }
+}
+
 /// What the SYN,ACK of an entry and one with a cookie have in common.
 fn syn_ack_options(
     offer: &Offer,
@@ -647,11 +691,7 @@ fn write(
     offload: bool,
 ) -> Checksum {
     let (src, dst) = (out.tuple.local.ip(), out.tuple.remote.ip());
-    let flow_label = if src.is_ipv6() {
-        cx.secrets.flow_label(&out.tuple)
-    } else {
-        0
-    };
+    let flow_label = flow_label(cx, &out.tuple);
     let meta = IpMeta {
         src,
         dst,

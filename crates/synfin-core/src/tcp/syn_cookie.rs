@@ -31,12 +31,12 @@
 //!
 //! Invariant: no step here stores anything about a client.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use siphasher::sip::SipHasher24;
 use synfin_wire::{FourTuple, SeqNum, Timestamps};
 
-use crate::random::{Secrets, SipKey};
+use crate::random::{Secrets, SipKey, octets};
 use crate::tcp::ecn::negotiation::Answer;
 use crate::tcp::half_open::Offer;
 use crate::tcp::segment::Seg;
@@ -196,16 +196,9 @@ impl SynCookies {
 }
 
 fn fill(to: &mut [u8], ports: u32, irs: SeqNum, step: u64) {
-    to[..4].copy_from_slice(&ports.to_ne_bytes());
-    to[4..8].copy_from_slice(&irs.raw().to_ne_bytes());
-    to[8..16].copy_from_slice(&step.to_ne_bytes());
-}
-
-fn octets(addr: IpAddr) -> [u8; 16] {
-    match addr {
-        IpAddr::V4(addr) => addr.to_ipv6_mapped().octets(),
-        IpAddr::V6(addr) => addr.octets(),
-    }
+    to[..4].copy_from_slice(&ports.to_le_bytes());
+    to[4..8].copy_from_slice(&irs.raw().to_le_bytes());
+    to[8..16].copy_from_slice(&step.to_le_bytes());
 }
 
 /// What the MAC vouches for besides the numbers.
