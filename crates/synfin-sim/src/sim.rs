@@ -50,6 +50,8 @@ struct Link {
     /// Hosts, and which attachment of theirs.
     ends: [(usize, usize); 2],
     cut: bool,
+    /// Its packets are not recorded.
+    left_out: bool,
     /// The link in whose queues its packets stand, if not in its own.
     queue_of: Option<usize>,
 }
@@ -181,6 +183,7 @@ impl Sim {
             configs,
             ends,
             cut: false,
+            left_out: false,
             queue_of: None,
         });
         id

@@ -145,16 +145,13 @@ fn no_std(workspace: &Workspace) -> Result<Count> {
 }
 
 fn floods(_: &Workspace) -> Result<Count> {
-    let mut command = cargo(&[
-        "test",
-        "--release",
-        "-p",
-        "synfin-core",
-        "--test",
-        "attacks",
-    ]);
-    command.env(FLOOD, "1000000");
-    run(command)
+    let mut count = Count::default();
+    for (package, test) in [("synfin-core", "attacks"), ("synfin-sim", "syn_flood")] {
+        let mut command = cargo(&["test", "--release", "-p", package, "--test", test]);
+        command.env(FLOOD, "1000000");
+        count += run(command)?;
+    }
+    Ok(count)
 }
 
 fn privileged(_: &Workspace) -> Result<Count> {

@@ -313,14 +313,15 @@ impl Stack {
             self.cx.drop(flow, DropReason::ConnectionLimit);
             return;
         };
-        self.establish_child(listener, conn, origin, arrival);
+        self.establish_child((listener, conn), State::SynReceived, origin, arrival);
     }
 
-    /// The third segment works on the connection that was made for it.
+    /// The third segment works on the connection that was made for it: of an entry, or, `from`
+    /// LISTEN, of itself.
     pub(super) fn establish_child(
         &mut self,
-        listener: ListenerId,
-        conn: SlotId,
+        (listener, conn): (ListenerId, SlotId),
+        from: State,
         origin: Origin,
         arrival: &mut Arrival,
     ) {
@@ -329,6 +330,10 @@ impl Stack {
         if self.cx.tracer.is_on() {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
+            if from == State::Listen {
+                let (to, cause) = (State::SynReceived, Cause::Syn);
+                self.cx.trace(flow, TraceEvent::State { from, to, cause });
+            }
         }
         c.cold.stats.on_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);

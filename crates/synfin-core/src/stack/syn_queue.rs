@@ -155,21 +155,17 @@ impl Stack {
             self.on_accept_overflow(FlowId::NONE, origin, seg);
             return true;
         }
-        let Some((conn, flow)) = self.child_of_cookie(id, origin, seg, recalled) else {
+        let Some(conn) = self.child_of_cookie(id, origin, seg, recalled) else {
             self.cx.counters.listen_drops += 1;
             self.cx.counters.count_drop(DropReason::ConnectionLimit);
             return true;
         };
         self.cx.counters.syn_cookies_recv += 1;
-        if self.cx.tracer.is_on() {
-            let (from, to, cause) = (State::Listen, State::SynReceived, Cause::Syn);
-            self.cx.trace(flow, TraceEvent::State { from, to, cause });
-        }
         // The echo has options in its low bits: it is no round-trip sample.
         if let Some(timestamps) = &mut arrival.seg.options.timestamps {
             timestamps.ecr = 0;
         }
-        self.establish_child(id, conn, origin, arrival);
+        self.establish_child((id, conn), State::Listen, origin, arrival);
         true
     }
 
@@ -193,7 +189,7 @@ impl Stack {
         origin: Origin,
         seg: &Seg,
         recalled: Recalled,
-    ) -> Option<(SlotId, FlowId)> {
+    ) -> Option<SlotId> {
         let tuple = origin.tuple;
         let local = self.tables.addresses.intern(tuple.local.ip())?;
         let syn = syn_of(seg, recalled.mss);
@@ -228,7 +224,7 @@ impl Stack {
             let role = Role::Passive;
             self.cx.trace(flow, TraceEvent::Opened { tuple, role });
         }
-        Some((conn, flow))
+        Some(conn)
     }
 
     /// The handshake is over and nobody accepts. covers: 4987-10

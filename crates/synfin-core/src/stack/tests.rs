@@ -119,7 +119,7 @@ fn tuples_that_collide_elsewhere_do_not_here() {
     // Address and port rise together, and their difference is one of two values.
     let source = |n: u32| {
         let port = (1 + n % 50_000) as u16;
-        let addr = Ipv4Addr::from_bits(0x0a01_0000 + (n / 50_000 << 16) + u32::from(port));
+        let addr = Ipv4Addr::from_bits(0x0a01_0000 + ((n / 50_000) << 16) + u32::from(port));
         (addr, port)
     };
     let tuple = |n: u32| {

@@ -4,7 +4,8 @@ use synfin_trace::{EndId, Fate, PacketId, Trip};
 
 use crate::ecn;
 use crate::fault::{self, Treatment};
-use crate::link::Verdict;
+use crate::host::HostId;
+use crate::link::{LinkId, Verdict};
 use crate::port::Outgoing;
 use crate::sim::{Arrival, Due, Sim};
 use crate::too_big;
@@ -46,7 +47,7 @@ impl Sim {
             window::write(&mut octets, field);
         }
         let to = self.links[link].ends[1 - side];
-        let packet = self.record_packet(|sent| Trip {
+        let packet = self.record_packet_on(link, |sent| Trip {
             from: EndId(from),
             to: EndId(to.0),
             sent,
@@ -54,6 +55,7 @@ impl Sim {
             octets: octets.clone(),
             trace,
             copy_of: None,
+            forged: false,
         });
         let passing = Passing {
             from,
@@ -63,6 +65,37 @@ impl Sim {
             packet,
         };
         self.treat(&passing, octets, treatment);
+    }
+
+    /// Slips a packet in that a host seems to have sent on a link: it arrives when one that the
+    /// host sends now would, without a queue, and nothing happens to it on the way.
+    ///
+    /// # Panics
+    /// When the host is not on the link.
+    pub fn forge(&mut self, from: HostId, link: LinkId, octets: Vec<u8>) {
+        let ends = self.links[link.0].ends;
+        let side = ends.iter().position(|end| end.0 == from.0);
+        let side = side.expect("the host is on the link");
+        let to = ends[1 - side];
+        let packet = self.record_packet_on(link.0, |sent| Trip {
+            from: EndId(from.0),
+            to: EndId(to.0),
+            sent,
+            fate: Fate::UnderWay,
+            octets: octets.clone(),
+            trace: None,
+            copy_of: None,
+            forged: true,
+        });
+        let arrival = Arrival {
+            host: to.0,
+            attachment: to.1,
+            octets,
+            packet,
+            corrupted: false,
+        };
+        let at = self.now + self.links[link.0].configs[side].delay;
+        self.schedule.push(at, Due::Packet(arrival));
     }
 
     fn check_packet(&mut self, link: usize, side: usize, octets: &[u8]) {
@@ -168,6 +201,7 @@ impl Sim {
             octets: octets.to_vec(),
             trace: None,
             copy_of,
+            forged: false,
         });
         let arrival = Arrival {
             host: passing.to.0,
