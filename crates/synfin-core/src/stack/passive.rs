@@ -264,7 +264,9 @@ impl Stack {
             return;
         };
         let (listener, flow) = (entry.listener, entry.flow);
-        if self.recall(listener, origin, &arrival.seg).is_some() {
+        // Where TIME-WAIT was taken over, the numbers must lie beyond the old ones.
+        let may_be = entry.prior.is_none();
+        if may_be && self.recall(listener, origin, &arrival.seg).is_some() {
             self.remove_half_open(id, Cause::Evicted);
             self.take_cookie(listener, origin, arrival);
             return;
@@ -381,7 +383,7 @@ impl Stack {
     fn forget_half_open(&mut self, entry: &HalfOpen) {
         self.totals.leave(State::SynReceived);
         if let Some(listener) = self.listeners.get_mut(entry.listener.0) {
-            listener.half_open -= 1;
+            listener.leave_syn_queue();
         }
     }
 

@@ -145,6 +145,15 @@ impl Listener {
         }
     }
 
+    /// One less; an empty queue holds no memory that grew with it.
+    pub(crate) fn leave_syn_queue(&mut self) {
+        self.half_open -= 1;
+        if self.half_open == 0 {
+            self.syn_order.clear();
+            self.syn_order.shrink_to(STALE_PLACES);
+        }
+    }
+
     /// The entry whose SYN came first, to be removed, if it has had time for a round trip: where
     /// all go before that, nobody gets in. covers: 4987-2
     pub(crate) fn take_oldest_half_open(

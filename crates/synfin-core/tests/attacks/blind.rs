@@ -188,3 +188,24 @@ fn timestamps_are_not_poisoned() {
         assert_eq!(echo.ecr, clock, "{poison}");
     }
 }
+
+/// What answers text, and what answers a probe of the window, is no challenge and is not counted as
+/// one: it goes on when the limit is used up, and uses up nothing.
+/// covers: 5961-9
+#[test]
+fn ordinary_acknowledgements_are_not_challenges() {
+    for old in ["{. seq=R-10 ack=N len=10}", "{. seq=R-1 ack=N len=1}"] {
+        let mut peer = Peer::reach(Setup::default(), Stage::Established);
+        for _ in 0..100 {
+            peer.expect(old, "{. seq=21 ack=11}");
+        }
+        assert_eq!(peer.stack.counters().challenge_acks, 0);
+        for n in 0..10 {
+            let answer = if n < 5 { "{. seq=21 ack=11}" } else { "" };
+            peer.expect("{RST seq=R+1}", answer);
+        }
+        for _ in 0..100 {
+            peer.expect(old, "{. seq=21 ack=11}");
+        }
+    }
+}

@@ -242,3 +242,34 @@ fn a_listener_without_cookies_does_not_look_for_them() {
     assert_eq!(target.tally, expected);
     assert_eq!(target.stack.counters().syn_cookies_failed, 0);
 }
+
+/// A device that takes little does not starve a connection while replies pile up, nor the replies.
+/// covers: 4987-3
+#[test]
+fn replies_and_connections_take_turns() {
+    let mut target = Target::new(ListenOptions::default(), |config| {
+        config.tcp.flood.syn_cookies = SynCookies::Always;
+    });
+    let id = target.connect(honest(0)).expect("a connection");
+    let mut random = Random(6);
+    let syns: Vec<Vec<u8>> = (0..50).map(|n| target.syn(random.source(), n)).collect();
+    let mut batch = synfin_core::FrameBatch::new();
+    for syn in &syns {
+        batch.push(target.stack.frame_from(syn));
+    }
+    target
+        .stack
+        .handle_batch(target.now, target.device, &mut batch);
+    let mut conn = target.stack.conn_mut(id).expect("a handle");
+    conn.send(&[&[0; 7 * 1448]]).expect("it is open");
+    let mut lens = Vec::new();
+    while let Some(frame) = target.stack.poll_transmit(target.now, target.device) {
+        lens.push(frame.payload.len());
+    }
+    let text = lens.iter().filter(|len| **len > 0).count();
+    assert_eq!(text, 7, "full segments");
+    assert_eq!(lens.len(), 50 + text);
+    for pair in lens[..14].chunks(2) {
+        assert_eq!(pair.iter().filter(|len| **len > 0).count(), 1, "{lens:?}");
+    }
+}
