@@ -73,7 +73,8 @@ fn write_v6(frame: &Frame<'_>, src: Ipv6Addr, dst: Ipv6Addr, len: usize, to: &mu
     to[24..40].copy_from_slice(&dst.octets());
 }
 
-/// MSS, SACK permitted, timestamps, NOP, window scale: the order of every SYN of ours.
+/// MSS, SACK permitted, timestamps, NOP, window scale: the order of every SYN of ours. Without
+/// timestamps a cookie offers the MSS alone.
 fn write_segment(frame: &Frame<'_>, to: &mut [u8]) -> usize {
     let cookie = frame.cookie;
     let [mss_high, mss_low] = cookie.own_mss.to_be_bytes();
@@ -83,9 +84,6 @@ fn write_segment(frame: &Frame<'_>, to: &mut [u8]) -> usize {
         let sack = cookie.baked.offer.sack;
         write_timestamps(timestamps, sack, &mut to[len..len + 12]);
         len += 12;
-    } else if cookie.baked.offer.sack {
-        to[len..len + 4].copy_from_slice(&[1, 1, 4, 2]);
-        len += 4;
     }
     if let Some(shift) = frame.window_scale {
         to[len..len + 4].copy_from_slice(&[1, 3, 3, shift]);
