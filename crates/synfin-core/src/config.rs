@@ -109,6 +109,8 @@ pub struct TcpConfig {
     pub pacing: Pacing,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
+    /// What listeners do when they are flooded.
+    pub flood: FloodConfig,
     /// Explicit congestion notification. Accepted, not asked for.
     pub ecn: EcnMode,
     /// Text on the SYN (RFC 7413).
@@ -187,7 +189,8 @@ pub struct Patience {
     pub orphan_retries: u8,
     /// Retransmissions of a SYN (9293-MUST-23). 7: gives up after 247 s.
     pub syn_retries: u8,
-    /// Retransmissions of a SYN-ACK. 5: gives up after 63 s.
+    /// Retransmissions of a SYN-ACK. 5: gives up after 63 s. Two at most while half of the SYN
+    /// queue is taken, one while three quarters are.
     pub syn_ack_retries: u8,
     /// How long a SYN waits for the decision of a deferred listener. 30 s.
     pub incoming: Duration,
@@ -238,8 +241,47 @@ pub struct AckConfig {
 pub struct ChallengeConfig {
     /// How many may leave at once. 5.
     pub burst: u8,
-    /// One more after so long. 500 ms.
+    /// One more after so long, at most 1 s. 500 ms.
     pub interval: Duration,
+    /// Of all connections together about so many in a second: how many exactly is chosen anew for
+    /// each, from half of it up to one and a half times as many, and cannot be foreseen. 0 sets
+    /// no bound. 20 000.
+    pub per_second: u32,
+}
+
+/// What listeners do when more SYNs or connections come than they have room for (RFC 4987).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FloodConfig {
+    /// When SYNs are answered without keeping anything of them. A deferred listener never does.
+    pub syn_cookies: SynCookies,
+    /// What the third segment of a handshake meets when the accept queue is full.
+    pub accept_overflow: AcceptOverflow,
+}
+
+/// When a SYN is answered by a cookie (RFC 4987 section 3.6). A client without timestamps has
+/// neither window scale nor SACK nor ECN then, and its MSS may count as a little less; text on
+/// the SYN (RFC 7413) is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SynCookies {
+    /// Never: in a full SYN queue the oldest makes room once it has waited for half a second; a SYN
+    /// before that is dropped.
+    Off,
+    /// When the listener's SYN queue, or that of the stack, is full. The default.
+    #[default]
+    WhenFull,
+    /// Always: listeners keep nothing of a handshake.
+    Always,
+}
+
+/// What the third segment of a handshake meets when the accept queue is full. SYNs are dropped in
+/// the meantime either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AcceptOverflow {
+    /// Nothing happens: the client will say more, and may find room then. The default.
+    #[default]
+    Drop,
+    /// RST: the client learns at once that it has no place here.
+    Reset,
 }
 
 /// TCP Fast Open (RFC 7413). Listeners and connects ask for it one by one.
@@ -593,7 +635,9 @@ impl TcpConfig {
             challenge: ChallengeConfig {
                 burst: 5,
                 interval: ms(500),
+                per_second: 20_000,
             },
+            flood: FloodConfig::default(),
             ecn: EcnMode::Accept,
             fast_open: FastOpenConfig::default(),
             destinations: DestinationConfig {
@@ -646,6 +690,11 @@ impl TcpConfig {
             "user_timeout.lower exceeds user_timeout.upper",
         )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")?;
+        // covers: ATT-25
+        ensure(
+            self.challenge.interval <= s(1),
+            "challenge.interval must not exceed 1 s",
+        )?;
         self.path_mtu.validate()?;
         self.buffers.validate()
     }

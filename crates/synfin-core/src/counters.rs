@@ -244,10 +244,22 @@ mib! {
     sack_reneging = "TcpExt" "TCPSACKReneging",
     /// D-SACK blocks received.
     dsack_received = "TcpExt" "TCPDSACKRecv",
-    /// SYNs dropped because the accept queue was full.
+    /// SYNs, and third segments of handshakes, that found the accept queue full.
     listen_overflows = "TcpExt" "ListenOverflows",
-    /// SYNs dropped at listeners for any reason.
+    /// SYNs, and third segments of handshakes, dropped at listeners for any reason.
     listen_drops = "TcpExt" "ListenDrops",
+    /// SYN cookies sent.
+    syn_cookies_sent = "TcpExt" "SyncookiesSent",
+    /// Connections made of a SYN cookie that came back.
+    syn_cookies_recv = "TcpExt" "SyncookiesRecv",
+    /// Acknowledgements at a listener that has sent cookies lately, but not this one.
+    syn_cookies_failed = "TcpExt" "SyncookiesFailed",
+    /// SYNs that found the SYN queue full and were answered by a cookie.
+    req_q_full_do_cookies = "TcpExt" "TCPReqQFullDoCookies",
+    /// SYNs that found the SYN queue full and were dropped.
+    req_q_full_drop = "TcpExt" "TCPReqQFullDrop",
+    /// Half-open entries that made room for a newer SYN.
+    syn_queue_evicted = "Synfin" "SynQueueEvicted",
     /// Challenge ACKs sent.
     challenge_acks = "TcpExt" "TCPChallengeACK",
     /// Challenge ACKs withheld by the limit.

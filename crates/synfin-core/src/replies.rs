@@ -1,5 +1,6 @@
-//! Replies that belong to no connection: RST, the ACKs of TIME-WAIT, ICMP. They wait, as small
-//! descriptions, in bounded rings until the device can take them.
+//! Replies that belong to no connection: RST, SYN cookies, the ACKs of TIME-WAIT, ICMP. They wait,
+//! as small descriptions, in bounded rings until the device can take them. SYN cookies have no
+//! limit per second: under a flood an honest client's cannot be told from the others.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,10 +11,12 @@ use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum, Timestamps};
 
 use crate::counters::DropReason;
 use crate::driver::DeviceId;
+use crate::event::ListenerId;
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::icmp_limit::TokenBucket;
 use crate::random::Secrets;
 use crate::tcp::connection::Context;
+use crate::tcp::syn_cookie::Baked;
 use crate::time::Instant;
 use crate::trace::{FlowId, SendReason};
 
@@ -21,6 +24,7 @@ use crate::trace::{FlowId, SendReason};
 #[derive(Debug)]
 pub(crate) enum Reply {
     Segment(SegmentReply),
+    SynCookie(CookieReply),
     Icmp(IcmpMessage),
     /// An ARP packet to a station or to all.
     Arp {
@@ -52,7 +56,7 @@ impl Reply {
     /// Octets that it holds while it waits.
     fn cost(&self) -> usize {
         match self {
-            Self::Segment(_) | Self::Arp { .. } => 0,
+            Self::Segment(_) | Self::SynCookie(_) | Self::Arp { .. } => 0,
             Self::Icmp(message) | Self::Discovery { message, .. } => message.bytes.len(),
         }
     }
@@ -68,6 +72,17 @@ struct Ring {
     replies: VecDeque<Reply>,
     /// What they hold.
     octets: usize,
+}
+
+/// A SYN,ACK of which nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CookieReply {
+    pub(crate) tuple: FourTuple,
+    /// For the options that its connections begin with.
+    pub(crate) listener: ListenerId,
+    pub(crate) irs: SeqNum,
+    pub(crate) own_mss: u16,
+    pub(crate) baked: Baked,
 }
 
 /// One bounded ring a device, and the limits per second of what strangers can make us send.

@@ -7,8 +7,10 @@
 //! | `fragments` | parts of packets, until they are whole or it is too late |
 //! | `warm` | reads what a batch will look up, before it does |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
+//! | `syn_queue` | which SYN gets an entry, which a cookie, and what comes back of it |
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
+//! | `cookie_frame` | the packet of a SYN,ACK with a cookie |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `orphans` | the limit of connections that the application has left |
@@ -18,6 +20,7 @@
 
 mod active_open;
 mod application;
+mod cookie_frame;
 mod egress;
 mod fast_open;
 mod fragments;
@@ -28,6 +31,7 @@ mod observe;
 mod orphans;
 mod passive;
 mod settle;
+mod syn_queue;
 mod warm;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -56,6 +60,8 @@ use crate::slab::{Slab, SlotId};
 use crate::tcp::connection::{Connection, Context};
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::listener::Listener;
+use crate::tcp::reset::ChallengeCap;
+use crate::tcp::syn_cookie::SynCookies;
 use crate::tcp::time_wait::TimeWaitQueue;
 use crate::time::Instant;
 use crate::timer::{UNIT_NANOS, Wheel};
@@ -180,6 +186,8 @@ impl Stack {
             tracer: Tracer::new(config.trace_capacity),
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second),
+            syn_cookies: SynCookies::new(&secrets),
+            challenges: ChallengeCap::default(),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),

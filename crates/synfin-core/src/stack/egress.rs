@@ -15,20 +15,21 @@ use crate::demux::{FlowKey, Place};
 use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::output::{IpMeta, PartOut};
-use crate::replies::{Reply, SegmentReply};
+use crate::replies::{CookieReply, Reply, SegmentReply};
 use crate::stack::Stack;
+use crate::stack::cookie_frame::{self, Frame};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
-use crate::tcp::half_open::HalfOpen;
+use crate::tcp::half_open::{HalfOpen, Offer, first_window};
 use crate::tcp::path_mtu;
-use crate::tcp::recv::{half, timestamps};
+use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
 use crate::tcp::send::{keep_alive, urgent};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
-use crate::trace::{AckReason, LossSign, SendReason, TraceEvent, TraceSeq};
+use crate::trace::{AckReason, FlowId, LossSign, SendReason, TraceEvent, TraceSeq};
 
 /// Where headers are written, reused for every frame.
 #[derive(Debug, Default)]
@@ -143,10 +144,25 @@ impl Stack {
         Some(chunk)
     }
 
+    /// Replies and flows take turns: neither a flood of the ones nor bulk of the others keeps the
+    /// rest waiting.
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
-        if let Some(reply) = self.cx.replies.pop(device) {
-            return Some(self.plan_reply(device, reply));
+        let state = self.devices.get_mut(device.index())?.as_mut()?;
+        if core::mem::take(&mut state.replied) && !state.ready.is_empty() {
+            let plan = self.next_of_flows(device);
+            return plan.or_else(|| self.next_reply(device));
         }
+        let plan = self.next_reply(device);
+        plan.or_else(|| self.next_of_flows(device))
+    }
+
+    fn next_reply(&mut self, device: DeviceId) -> Option<Plan> {
+        let reply = self.cx.replies.pop(device)?;
+        self.devices.get_mut(device.index())?.as_mut()?.replied = true;
+        Some(self.plan_reply(device, reply))
+    }
+
+    fn next_of_flows(&mut self, device: DeviceId) -> Option<Plan> {
         loop {
             let flow = *self.devices.get(device.index())?.as_ref()?.ready.front()?;
             let plan = match flow.place() {
@@ -283,6 +299,7 @@ impl Stack {
     fn plan_reply(&mut self, device: DeviceId, reply: Reply) -> Plan {
         match reply {
             Reply::Segment(segment) => self.plan_segment_reply(&segment),
+            Reply::SynCookie(cookie) => self.plan_cookie(&cookie),
             Reply::Icmp(message) => self.plan_icmp(device, message, self.cx.config.socket.ttl),
             Reply::Arp { to, packet } => self.plan_arp(device, to, &packet),
             Reply::Discovery { to, message } => self.plan_discovery(device, to, message),
@@ -326,6 +343,50 @@ impl Stack {
             false,
         );
         Plan::of_header(reply.seq, trace)
+    }
+
+    /// covers: 4987-8
+    fn plan_cookie(&mut self, cookie: &CookieReply) -> Plan {
+        let listener = self.listeners.get(cookie.listener.0);
+        let socket = listener.and_then(|listener| listener.options.socket.as_ref());
+        let socket = socket.unwrap_or(&self.cx.config.socket);
+        let offer = &cookie.baked.offer;
+        self.cx.counters.out_segs += 1;
+        self.cx.counters.syn_cookies_sent += 1;
+        let frame = Frame {
+            cookie,
+            flags: Flags::SYN | Flags::ACK | offer.ecn.flags(1),
+            wnd: first_window(socket, &self.cx.config),
+            window_scale: offer
+                .window_scale
+                .map(|_| recv_window::shift_for(socket, &self.cx.config).get()),
+            ttl: socket.ttl,
+            tos: socket.tos,
+            flow_label: flow_label(&self.cx, &cookie.tuple),
+        };
+        let plain = socket.advertised_timeout.is_none() && offer.ecn.option(1).is_none();
+        if plain && !self.cx.tracer.is_on() {
+            let to = &mut self.scratch.header;
+            let start = to.len();
+            to.resize(start + cookie_frame::LONGEST, 0);
+            let whole = to[start..].first_chunk_mut().expect("just made so long");
+            let len = cookie_frame::write(&frame, whole);
+            to.truncate(start + len);
+            return Plan::of_header(cookie.baked.iss, None);
+        }
+        let out = general_cookie(&frame, socket);
+        self.write_cookie(&out)
+    }
+
+    fn write_cookie(&mut self, out: &Outgoing) -> Plan {
+        let reason = SendReason::SynCookie;
+        let trace = trace_sent(&mut self.cx, FlowId::NONE, out, Shift::NONE, reason);
+        let scratch = &mut self.scratch.header;
+        let checksum = write(scratch, &self.cx, out, &Slices::default(), false);
+        Plan {
+            checksum,
+            ..Plan::of_header(out.header.seq, trace)
+        }
     }
 
     fn plan_icmp(&mut self, device: DeviceId, message: IcmpMessage, ttl: u8) -> Plan {
@@ -548,18 +609,65 @@ fn syn_ack_header(
     client: IpAddr,
 ) -> Header {
     let offers_cookie = entry.offers_cookie && entry.copies == 1;
-    let options = Options {
-        mss: Some(entry.own_mss),
-        window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
-        sack_permitted: entry.offer.sack,
-        timestamps: entry.timestamps(cx.now),
-        accecn: entry.offer.ecn.option(entry.copies),
-        user_timeout: user_timeout::advertised(socket),
-        fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
-        ..Options::default()
-    };
+    let (offer, copies) = (&entry.offer, entry.copies);
+    let mut options = syn_ack_options(offer, copies, entry.own_mss, entry.shift, socket);
+    options.timestamps = entry.timestamps(cx.now);
+    options.fast_open = offers_cookie.then(|| fast_open::fresh_cookie(cx, client));
     let flags = Flags::SYN | Flags::ACK | entry.offer.ecn.flags(entry.copies);
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
+}
+
+/// A SYN,ACK with a cookie as any other segment.
+fn general_cookie(frame: &Frame<'_>, socket: &SocketOptions) -> Outgoing {
+    let cookie = frame.cookie;
+    let offer = &cookie.baked.offer;
+    let shift = Shift::new(frame.window_scale.unwrap_or(0));
+    let mut options = syn_ack_options(offer, 1, cookie.own_mss, shift, socket);
+    options.timestamps = cookie.baked.timestamps;
+    Outgoing {
+        tuple: cookie.tuple,
+        header: Header {
+            src_port: cookie.tuple.local.port(),
+            dst_port: cookie.tuple.remote.port(),
+            seq: cookie.baked.iss,
+            ack: cookie.irs + 1,
+            flags: frame.flags,
+            wnd: frame.wnd,
+            urgent: 0,
+            options,
+        },
+        text_len: 0,
+        ttl: socket.ttl,
+        tos: socket.tos,
+        fragment_id: None,
+    }
+}
+
+/// covers: 8504-1
+fn flow_label(cx: &Context, tuple: &FourTuple) -> u32 {
+    if tuple.is_ipv6() {
+        cx.secrets.flow_label(tuple)
+    } else {
+        0
+    }
+}
+
+/// What the SYN,ACK of an entry and one with a cookie have in common.
+fn syn_ack_options(
+    offer: &Offer,
+    copies: u8,
+    own_mss: u16,
+    shift: Shift,
+    socket: &SocketOptions,
+) -> Options {
+    Options {
+        mss: Some(own_mss),
+        window_scale: offer.window_scale.map(|_| shift.get()),
+        sack_permitted: offer.sack,
+        accecn: offer.ecn.option(copies),
+        user_timeout: user_timeout::advertised(socket),
+        ..Options::default()
+    }
 }
 
 /// The window of what is no SYN is scaled. covers: 7323-4
@@ -639,11 +747,7 @@ fn write(
     offload: bool,
 ) -> Checksum {
     let (src, dst) = (out.tuple.local.ip(), out.tuple.remote.ip());
-    let flow_label = if src.is_ipv6() {
-        cx.secrets.flow_label(&out.tuple)
-    } else {
-        0
-    };
+    let flow_label = flow_label(cx, &out.tuple);
     let meta = IpMeta {
         src,
         dst,

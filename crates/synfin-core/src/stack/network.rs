@@ -35,6 +35,8 @@ pub(super) struct DeviceState {
     pub(super) defended: Option<Instant>,
     /// The last destination, and the way to it.
     pub(super) last_way: Option<(IpAddr, Towards)>,
+    /// The last frame was a reply without a connection: flows have the next one.
+    pub(super) replied: bool,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -77,6 +79,7 @@ impl Stack {
             resolved: VecDeque::new(),
             defended: None,
             last_way: None,
+            replied: false,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());

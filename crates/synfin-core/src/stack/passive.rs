@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use synfin_wire::{Flags, FourTuple};
 
+use crate::config::AcceptOverflow;
 use crate::counters::DropReason;
 use crate::demux::{FlowKey, Place};
 use crate::driver::DeviceId;
@@ -11,13 +12,14 @@ use crate::event::{CloseReason, Event, IncomingId, ListenerId};
 use crate::ip::icmp::{IcmpError, IcmpKind};
 use crate::replies::{Reply, SegmentReply};
 use crate::slab::SlotId;
+use crate::stack::syn_queue::{Admission, Target};
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{ColdMarks, Connection, Events, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
-use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
-use crate::tcp::recv::{tuning, window as recv_window};
+use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict, first_window};
+use crate::tcp::recv::window as recv_window;
 use crate::tcp::reset::{self, ChallengeLimiter};
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, segment_arrives};
@@ -52,34 +54,29 @@ impl Stack {
         if seg.rst() {
             self.cx.counters.count_drop(DropReason::ResetNoConnection);
         } else if seg.has_ack() {
-            let flow = crate::trace::FlowId::NONE;
-            reset::answer(&mut self.cx, origin, seg, flow, ResetReason::NoConnection);
+            self.deliver_ack_to_listener(id, origin, arrival);
         } else if !seg.syn() {
             self.cx.counters.count_drop(DropReason::NothingForListener);
-        } else if let Err(reason) = self.admit_syn(id, origin, seg) {
-            self.cx.counters.listen_drops += 1;
-            self.cx.counters.count_drop(reason);
         } else {
-            self.open_half(id, origin, seg, ttl, None);
-            self.open_fast(id, origin, arrival);
+            match self.admit_syn(id, origin, seg, Target::Listener) {
+                Ok(Admission::Cookie) => self.answer_with_cookie(id, origin, seg),
+                Ok(Admission::Entry) => {
+                    self.open_half(id, origin, seg, ttl, None);
+                    self.open_fast(id, origin, arrival);
+                }
+                Err(reason) => {
+                    self.cx.counters.listen_drops += 1;
+                    self.cx.counters.count_drop(reason);
+                }
+            }
         }
     }
 
-    fn admit_syn(&mut self, id: ListenerId, origin: Origin, seg: &Seg) -> Result<(), DropReason> {
-        if seg.fin() || origin.tuple.local == origin.tuple.remote {
-            return Err(DropReason::IllegalSyn);
+    fn deliver_ack_to_listener(&mut self, id: ListenerId, origin: Origin, arrival: &mut Arrival) {
+        if !self.take_cookie(id, origin, arrival) {
+            let (seg, flow) = (&arrival.seg, crate::trace::FlowId::NONE);
+            reset::answer(&mut self.cx, origin, seg, flow, ResetReason::NoConnection);
         }
-        let Some(listener) = self.listeners.get(id.0) else {
-            return Err(DropReason::NothingForListener);
-        };
-        if listener.half_open >= listener.options.syn_queue {
-            return Err(DropReason::SynQueueFull);
-        }
-        if self.accept_queue_is_full(id) {
-            self.cx.counters.listen_overflows += 1;
-            return Err(DropReason::AcceptQueueFull);
-        }
-        Ok(())
     }
 
     /// Makes a half-open entry for a SYN. `prior` is the TIME-WAIT record it takes over.
@@ -113,7 +110,7 @@ impl Stack {
             self.cx.counters.count_drop(DropReason::SynQueueFull);
             return;
         };
-        self.listeners.get_mut(id.0).expect("found above").half_open += 1;
+        self.enter_syn_queue(id, slot);
         self.totals.enter(State::SynReceived);
         self.cx.counters.passive_opens += 1;
         if let Some(prior) = prior {
@@ -133,7 +130,7 @@ impl Stack {
         }
     }
 
-    fn half_open_entry(
+    pub(super) fn half_open_entry(
         &mut self,
         id: ListenerId,
         key: FlowKey,
@@ -164,7 +161,7 @@ impl Stack {
             peer_mss: seg.options.mss.unwrap_or(0),
             own_mss,
             device_mtu,
-            rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
+            rcv_wnd: first_window(&socket, &self.cx.config),
             shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,
             offer: Offer::of(seg, &self.cx.config.tcp),
@@ -254,20 +251,30 @@ impl Stack {
                 self.cx.drop(flow, reason);
                 self.challenge_half_open(index);
             }
-            Verdict::Reset => {
-                self.cx.drop(flow, DropReason::BadAck);
-                reset::answer(
-                    &mut self.cx,
-                    origin,
-                    &arrival.seg,
-                    flow,
-                    ResetReason::BadAck,
-                );
-            }
+            Verdict::Reset => self.refuse_ack_of_half_open(id, origin, &mut arrival),
             Verdict::Remove => self.remove_half_open(id, Cause::Reset),
             Verdict::Establish => self.complete_handshake(id, origin, &mut arrival),
         }
         self.free_text(&mut arrival);
+    }
+
+    /// RST, unless an earlier SYN of the same client was answered by a cookie, and the cookie was
+    /// quicker than the entry.
+    fn refuse_ack_of_half_open(&mut self, id: SlotId, origin: Origin, arrival: &mut Arrival) {
+        let Some(entry) = self.tables.half_open.get(id) else {
+            return;
+        };
+        let (listener, flow) = (entry.listener, entry.flow);
+        // Where TIME-WAIT was taken over, the numbers must lie beyond the old ones.
+        let may_be = entry.prior.is_none();
+        if may_be && self.recall(listener, origin, &arrival.seg).is_some() {
+            self.remove_half_open(id, Cause::Evicted);
+            self.take_cookie(listener, origin, arrival);
+            return;
+        }
+        self.cx.drop(flow, DropReason::BadAck);
+        let reason = ResetReason::BadAck;
+        reset::answer(&mut self.cx, origin, &arrival.seg, flow, reason);
     }
 
     /// Whether a repeated SYN asks for the same kind of ECN, or for none any more.
@@ -284,7 +291,7 @@ impl Stack {
         let Some(entry) = self.tables.half_open.get_at_mut(index) else {
             return;
         };
-        if entry.challenge.take(&self.cx) {
+        if entry.challenge.take(&mut self.cx) {
             entry.challenged = true;
             self.mark_half_open_ready(index);
         } else {
@@ -299,18 +306,37 @@ impl Stack {
         };
         let (listener, flow) = (entry.listener, entry.flow);
         if self.accept_queue_is_full(listener) {
-            self.cx.counters.listen_overflows += 1;
-            self.cx.drop(flow, DropReason::AcceptQueueFull);
+            self.on_accept_overflow(flow, origin, &arrival.seg);
+            if self.cx.config.tcp.flood.accept_overflow == AcceptOverflow::Reset {
+                self.remove_half_open(id, Cause::Abort);
+            }
             return;
         }
         let Some(conn) = self.promote(id, Some(listener)) else {
             self.cx.drop(flow, DropReason::ConnectionLimit);
             return;
         };
+        self.establish_child((listener, conn), State::SynReceived, origin, arrival);
+    }
+
+    /// The third segment works on the connection that was made for it: of an entry, or, `from`
+    /// LISTEN, of itself.
+    pub(super) fn establish_child(
+        &mut self,
+        (listener, conn): (ListenerId, SlotId),
+        from: State,
+        origin: Origin,
+        arrival: &mut Arrival,
+    ) {
         let c = self.tables.conns.get_mut(conn).expect("just made");
+        let flow = c.cold.flow;
         if self.cx.tracer.is_on() {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
+            if from == State::Listen {
+                let (to, cause) = (State::SynReceived, Cause::Syn);
+                self.cx.trace(flow, TraceEvent::State { from, to, cause });
+            }
         }
         c.cold.count_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);
@@ -360,7 +386,7 @@ impl Stack {
     fn forget_half_open(&mut self, entry: &HalfOpen) {
         self.totals.leave(State::SynReceived);
         if let Some(listener) = self.listeners.get_mut(entry.listener.0) {
-            listener.half_open -= 1;
+            listener.leave_syn_queue();
         }
     }
 
@@ -433,11 +459,13 @@ impl Stack {
         }
         entry.timeouts += 1;
         entry.timer_fired = true;
-        if entry.timeouts > self.cx.config.tcp.patience.syn_ack_retries {
+        let listener = entry.listener;
+        let (flow, timeouts) = (entry.flow, entry.timeouts);
+        if timeouts > self.syn_ack_retries(listener) {
             self.remove_half_open(id, Cause::Expired);
             return;
         }
-        let (flow, attempt) = (entry.flow, u32::from(entry.timeouts));
+        let attempt = u32::from(timeouts);
         let timer = crate::trace::TimerKind::Retransmit;
         self.cx.counters.timeouts += 1;
         if self.cx.tracer.is_on() {
@@ -598,7 +626,7 @@ impl Stack {
             self.cx.drop(flow, DropReason::SynInTimeWait);
             return;
         };
-        if let Err(reason) = self.admit_syn(listener, origin, seg) {
+        if let Err(reason) = self.admit_syn(listener, origin, seg, Target::TimeWait) {
             self.cx.counters.listen_drops += 1;
             self.cx.drop(flow, reason);
             return;

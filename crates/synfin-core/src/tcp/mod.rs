@@ -26,6 +26,7 @@ pub(crate) mod segment;
 pub(crate) mod segment_arrives;
 pub(crate) mod send;
 pub(crate) mod shared_options;
+pub(crate) mod syn_cookie;
 pub(crate) mod syn_sent;
 pub(crate) mod tally;
 pub(crate) mod tcp_info;

@@ -3,11 +3,12 @@
 use synfin_wire::{Flags, SeqNum, Timestamps};
 
 use crate::config::StackConfig;
+use crate::random::Secrets;
 use crate::replies::{Reply, SegmentReply};
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::Origin;
-use crate::time::Tick;
+use crate::time::{Instant, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason, SendReason};
 
 /// How many challenges a connection may send: a small bucket of its own, so that nobody can learn
@@ -31,7 +32,13 @@ impl ChallengeLimiter {
         self.tokens < config.tcp.challenge.burst
     }
 
-    pub(crate) fn take(&mut self, cx: &Context) -> bool {
+    /// The connection's own limit comes first: what it forbids costs the others nothing.
+    pub(crate) fn take(&mut self, cx: &mut Context) -> bool {
+        let per_second = cx.config.tcp.challenge.per_second;
+        self.take_own(cx) && cx.challenges.take(cx.now, per_second, &cx.secrets)
+    }
+
+    fn take_own(&mut self, cx: &Context) -> bool {
         let config = &cx.config.tcp.challenge;
         let now = Tick::of(cx.now);
         let interval = (config.interval.as_millis() as u32).max(1);
@@ -48,6 +55,34 @@ impl ChallengeLimiter {
         }
         self.tokens -= 1;
         true
+    }
+}
+
+/// How many challenges all connections together may send in a second. Whoever counts the answers
+/// of a connection of their own cannot tell whether the others used up the rest: how many there
+/// are is drawn anew for each second, and far more than one connection gets. covers: ATT-9, DEC-6
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChallengeCap {
+    second: u64,
+    left: u32,
+}
+
+impl ChallengeCap {
+    fn take(&mut self, now: Instant, per_second: u32, secrets: &Secrets) -> bool {
+        if per_second == 0 {
+            return true;
+        }
+        // The first second is 1, so that the first call draws.
+        let second = now.as_nanos() / 1_000_000_000 + 1;
+        if self.second != second {
+            let noise = secrets.challenge_noise(second);
+            let spread = (noise % (u64::from(per_second) + 1)) as u32;
+            self.second = second;
+            self.left = (per_second / 2).max(1).saturating_add(spread);
+        }
+        let allowed = self.left > 0;
+        self.left -= u32::from(allowed);
+        allowed
     }
 }
 

@@ -12,7 +12,9 @@ use crate::replies::Replies;
 use crate::slab::SlotId;
 use crate::tcp::destination::Destinations;
 use crate::tcp::fast_open;
+use crate::tcp::reset::ChallengeCap;
 use crate::tcp::shared_options::SharedOptions;
+use crate::tcp::syn_cookie::SynCookies;
 use crate::time::Instant;
 use crate::trace::{FlowId, TraceEvent, TraceSeq, Tracer};
 
@@ -27,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
+    pub(crate) syn_cookies: SynCookies,
+    pub(crate) challenges: ChallengeCap,
     pub(crate) path_mtus: PathMtuTable,
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) destinations: Destinations,

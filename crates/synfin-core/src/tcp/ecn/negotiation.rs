@@ -31,6 +31,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// To a SYN that asks for nothing.
+    pub(crate) const NONE: Self = Self {
+        feedback: Feedback::Off,
+        of_syn: IpEcn::NotEct,
+        quiet: false,
+    };
+
     /// covers: 9768-1, 9768-3, 3168-1, 3168-2
     pub(crate) fn of(seg: &Seg, mode: EcnMode) -> Self {
         let feedback = match (mode, ace_of(seg.flags)) {
@@ -45,6 +52,32 @@ impl Answer {
         Self {
             feedback,
             of_syn: seg.ecn,
+            quiet: false,
+        }
+    }
+
+    /// What is left of it once the SYN,ACK is sent, in two bits: what is spoken, and whether
+    /// segments may carry ECT. covers: 4987-6
+    pub(crate) fn to_bits(self) -> u8 {
+        match self.feedback {
+            Feedback::Classic if self.of_syn_is_sound() => 1,
+            Feedback::Classic => 3,
+            Feedback::Accurate => 2,
+            _ => 0,
+        }
+    }
+
+    /// The answer of these two bits.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        let (feedback, of_syn) = match bits {
+            1 => (Feedback::Classic, IpEcn::NotEct),
+            2 => (Feedback::Accurate, IpEcn::NotEct),
+            3 => (Feedback::Classic, IpEcn::Ce),
+            _ => (Feedback::Off, IpEcn::NotEct),
+        };
+        Self {
+            feedback,
+            of_syn,
             quiet: false,
         }
     }
