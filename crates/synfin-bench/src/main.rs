@@ -5,10 +5,25 @@
 //! progress when it is a terminal, go to stderr. `docs/benchmarks.md` has the definitions. Exit
 //! codes: 0 fine, 1 something failed, 2 the command line is wrong.
 
+mod active;
+mod bulk;
+mod calibration;
+mod churn;
+mod exchange;
+mod idle;
 mod loss;
 mod matrix;
+mod measure;
+mod memory;
+mod pair;
 mod parallel;
+mod pattern;
+mod plot;
+mod population;
 mod report;
+mod stopwatch;
+mod synflood;
+mod timewait;
 mod traffic;
 
 use std::process::ExitCode;
@@ -26,6 +41,20 @@ struct Cli {
 /// What to measure.
 #[derive(Debug, Subcommand)]
 enum Work {
+    /// Text in one direction between two stacks in one thread
+    Bulk(bulk::BulkArgs),
+    /// Whole lifetimes of connections per second
+    Churn(churn::ChurnArgs),
+    /// Octets of memory of an established connection that carries nothing
+    Idle(idle::IdleArgs),
+    /// Octets of memory of a connection in TIME-WAIT
+    Timewait(timewait::TimeWaitArgs),
+    /// Ping-pongs on some of many established connections
+    Active(active::ActiveArgs),
+    /// SYNs of nobody at a listener, and a client that means it
+    Synflood(synflood::SynfloodArgs),
+    /// How long each call of the engine takes during a churn
+    Latency(churn::LatencyArgs),
     /// Goodput of one connection over a lossy link of 100 Mbit/s and 40 ms, in virtual time
     Loss(loss::LossArgs),
     /// The same between network namespaces of a kernel, in real time; needs root
@@ -33,14 +62,29 @@ enum Work {
     LossReal(loss::RealArgs),
     /// What the engine must reach under named conditions, in virtual time
     Matrix(matrix::MatrixArgs),
+    /// One run of a case, for the works that give each run a process of its own
+    #[command(hide = true)]
+    Measure {
+        /// The case, as the parent process writes it
+        case: String,
+    },
 }
 
 fn main() -> ExitCode {
+    let out = &mut report::stdout();
     let result = match Cli::parse().work {
-        Work::Loss(args) => loss::run(&args, &mut report::stdout()),
+        Work::Bulk(args) => bulk::run(&args, out),
+        Work::Churn(args) => churn::run(&args, out),
+        Work::Idle(args) => idle::run(&args, out),
+        Work::Timewait(args) => timewait::run(&args, out),
+        Work::Active(args) => active::run(&args, out),
+        Work::Synflood(args) => synflood::run(&args, out),
+        Work::Latency(args) => churn::run_latency(&args, out),
+        Work::Measure { case } => measure::child(&case, out),
+        Work::Loss(args) => loss::run(&args, out),
         #[cfg(target_os = "linux")]
-        Work::LossReal(args) => loss::run_real(&args, &mut report::stdout()),
-        Work::Matrix(args) => matrix::run(&args, &mut report::stdout()),
+        Work::LossReal(args) => loss::run_real(&args, out),
+        Work::Matrix(args) => matrix::run(&args, out),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

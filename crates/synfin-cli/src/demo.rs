@@ -1,5 +1,6 @@
 //! `synfin demo`: a scene on the simulator, shown as a ladder.
 
+mod attack;
 mod http;
 mod program;
 mod run;

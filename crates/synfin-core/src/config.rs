@@ -109,6 +109,8 @@ pub struct TcpConfig {
     pub pacing: Pacing,
     /// Answers to what looks like an attack (RFC 5961).
     pub challenge: ChallengeConfig,
+    /// What listeners do when they are flooded.
+    pub flood: FloodConfig,
     /// Explicit congestion notification. Accepted, not asked for.
     pub ecn: EcnMode,
     /// Text on the SYN (RFC 7413).
@@ -187,7 +189,8 @@ pub struct Patience {
     pub orphan_retries: u8,
     /// Retransmissions of a SYN (9293-MUST-23). 7: gives up after 247 s.
     pub syn_retries: u8,
-    /// Retransmissions of a SYN-ACK. 5: gives up after 63 s.
+    /// Retransmissions of a SYN-ACK. 5: gives up after 63 s. Two at most while half of the SYN
+    /// queue is taken, one while three quarters are.
     pub syn_ack_retries: u8,
     /// How long a SYN waits for the decision of a deferred listener. 30 s.
     pub incoming: Duration,
@@ -238,8 +241,47 @@ pub struct AckConfig {
 pub struct ChallengeConfig {
     /// How many may leave at once. 5.
     pub burst: u8,
-    /// One more after so long. 500 ms.
+    /// One more after so long, at most 1 s. 500 ms.
     pub interval: Duration,
+    /// Of all connections together about so many in a second: how many exactly is chosen anew for
+    /// each, from half of it up to one and a half times as many, and cannot be foreseen. 0 sets
+    /// no bound. 20 000.
+    pub per_second: u32,
+}
+
+/// What listeners do when more SYNs or connections come than they have room for (RFC 4987).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FloodConfig {
+    /// When SYNs are answered without keeping anything of them. A deferred listener never does.
+    pub syn_cookies: SynCookies,
+    /// What the third segment of a handshake meets when the accept queue is full.
+    pub accept_overflow: AcceptOverflow,
+}
+
+/// When a SYN is answered by a cookie (RFC 4987 section 3.6). A client without timestamps has
+/// neither window scale nor SACK nor ECN then, and its MSS may count as a little less; text on
+/// the SYN (RFC 7413) is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SynCookies {
+    /// Never: in a full SYN queue the oldest makes room once it has waited for half a second; a SYN
+    /// before that is dropped.
+    Off,
+    /// When the listener's SYN queue, or that of the stack, is full. The default.
+    #[default]
+    WhenFull,
+    /// Always: listeners keep nothing of a handshake.
+    Always,
+}
+
+/// What the third segment of a handshake meets when the accept queue is full. SYNs are dropped in
+/// the meantime either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AcceptOverflow {
+    /// Nothing happens: the client will say more, and may find room then. The default.
+    #[default]
+    Drop,
+    /// RST: the client learns at once that it has no place here.
+    Reset,
 }
 
 /// TCP Fast Open (RFC 7413). Listeners and connects ask for it one by one.
@@ -426,9 +468,9 @@ const SIZES: core::ops::Range<u32> = 2048..1 << 30;
 /// Keep-alive (RFC 9293 section 3.8.4, RFC 1122 section 4.2.3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// Idle time before the first probe. 2 h (9293-MUST-28).
+    /// Idle time before the first probe; 24 days at most. 2 h (9293-MUST-28).
     pub idle: Duration,
-    /// Between probes. 75 s.
+    /// Between probes; 24 days at most. 75 s.
     pub interval: Duration,
     /// Unanswered probes that end the connection. 9.
     pub count: u8,
@@ -459,7 +501,8 @@ pub enum UserTimeout {
     Never,
 }
 
-/// What may be used up. Each has a counted reason when it is reached.
+/// What may be used up. Each has a counted reason when it is reached. Connections, half-open
+/// entries and TIME-WAIT records are at most 2^27 each.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections, from SYN-SENT to LAST-ACK and handles still held.
@@ -470,21 +513,34 @@ pub struct Limits {
     pub time_wait: u32,
     /// Listeners.
     pub listeners: u32,
-    /// Connections that the application has left and that are not closed yet.
+    /// Connections that the application has left and that are not closed yet; the oldest is reset.
     pub orphans: u32,
     /// Octets in buffers, all connections together. A stack keeps to it and to the
     /// [`Memory`](crate::Memory) that it was given, whichever is less.
     pub buffer_bytes: usize,
     /// Out-of-order ranges of one connection; eight times as many segments.
     pub out_of_order_ranges: u16,
+    /// Datagrams of which only fragments have come; the oldest makes room. A sender, which is an
+    /// IPv4 address or an IPv6 prefix of 64 bits, has an eighth of them. 0: nothing is reassembled.
+    pub fragmented_datagrams: u32,
+    /// Fragments of one datagram. 2048: more than IPv4's smallest MTU makes of 64 KiB.
+    pub fragments_per_datagram: u16,
+    /// Octets in fragments, and not more than a quarter of `buffer_bytes`. A sender has an eighth
+    /// of them, or 128 KiB if that is more.
+    pub fragment_bytes: usize,
     /// Replies that belong to no connection waiting to be sent.
     pub replies: u16,
-    /// RSTs without a connection, ICMP errors, answers to ARP requests and neighbour solicitations,
-    /// and requests of our own, per second each.
+    /// RSTs without a connection, echo replies, ICMP errors, answers to ARP requests and neighbour
+    /// solicitations, and requests of our own, per second each. Of the errors one destination gets
+    /// a quarter.
     pub replies_per_second: u32,
     /// Neighbours on Ethernet links, all devices together; at most half of them may be unresolved.
     pub neighbors: u32,
 }
+
+/// What the references of the flow table reach, with room for gaps in TIME-WAIT and for lines that
+/// are full.
+const FLOWS_MAX: u32 = 1 << 27;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -496,6 +552,9 @@ impl Default for Limits {
             orphans: 16_777_216,
             buffer_bytes: 1 << 30,
             out_of_order_ranges: 1024,
+            fragmented_datagrams: 1024,
+            fragments_per_datagram: 2048,
+            fragment_bytes: 4 << 20,
             replies: 1024,
             replies_per_second: 1000,
             neighbors: 1024,
@@ -576,7 +635,9 @@ impl TcpConfig {
             challenge: ChallengeConfig {
                 burst: 5,
                 interval: ms(500),
+                per_second: 20_000,
             },
+            flood: FloodConfig::default(),
             ecn: EcnMode::Accept,
             fast_open: FastOpenConfig::default(),
             destinations: DestinationConfig {
@@ -629,6 +690,11 @@ impl TcpConfig {
             "user_timeout.lower exceeds user_timeout.upper",
         )?;
         ensure(self.challenge.burst > 0, "challenge.burst must not be 0")?;
+        // covers: ATT-25
+        ensure(
+            self.challenge.interval <= s(1),
+            "challenge.interval must not exceed 1 s",
+        )?;
         self.path_mtu.validate()?;
         self.buffers.validate()
     }
@@ -696,12 +762,22 @@ impl Limits {
     fn validate(&self) -> Result<(), ConfigError> {
         ensure(self.connections > 0, "limits.connections must not be 0")?;
         ensure(
+            [self.connections, self.half_open, self.time_wait]
+                .iter()
+                .all(|limit| *limit <= FLOWS_MAX),
+            "limits.connections, half_open and time_wait must be at most 2^27",
+        )?;
+        ensure(
             self.buffer_bytes >= 1 << 17,
             "limits.buffer_bytes must be at least 128 KiB",
         )?;
         ensure(
             self.out_of_order_ranges > 0,
             "limits.out_of_order_ranges must not be 0",
+        )?;
+        ensure(
+            self.fragmented_datagrams == 0 || self.fragments_per_datagram >= 2,
+            "limits.fragments_per_datagram must be at least 2",
         )?;
         ensure(self.replies > 0, "limits.replies must not be 0")?;
         ensure(self.neighbors >= 2, "limits.neighbors must be at least 2")

@@ -42,8 +42,25 @@ drop_reasons! {
     NotOurs = "not our address",
     /// Broadcast or multicast, which TCP does not speak (9293-MUST-57).
     NotUnicast = "not unicast",
-    /// A fragment, on a stack that does not reassemble.
+    /// A fragment, on a stack that does not reassemble
+    /// ([`fragmented_datagrams`](crate::Limits::fragmented_datagrams) is 0).
     Fragment = "fragment",
+    /// A fragment of an impossible length or place (791-3, 791-4, 8200-7).
+    BadFragment = "impossible fragment",
+    /// A fragment that lies over another one spoils its datagram (791-5, 8200-8).
+    FragmentOverlap = "overlapping fragments",
+    /// A fragment that was there already.
+    FragmentDuplicate = "duplicate fragment",
+    /// A datagram of too many fragments or octets (791-6).
+    FragmentLimit = "too many fragments",
+    /// Fragments marked CE beside others that are not ECN-capable (3168-11).
+    FragmentMarks = "contradicting ECN marks of fragments",
+    /// A fragment whose datagram made room for others (791-6).
+    ReassemblyEvicted = "evicted from reassembly",
+    /// A fragment whose datagram was not whole in time (8200-6).
+    ReassemblyTimeout = "reassembly timed out",
+    /// Neighbour discovery in fragments, or behind a fragment header (8504-2).
+    FragmentedDiscovery = "fragmented neighbour discovery",
     /// No handler for the protocol.
     UnknownProtocol = "unknown protocol",
     /// An ICMP message is malformed.
@@ -120,8 +137,6 @@ drop_reasons! {
     BadArp = "malformed ARP",
     /// A message of neighbour discovery is malformed, came from afar, or cannot be true (4861-1).
     BadDiscovery = "malformed neighbour discovery",
-    /// A message of neighbour discovery in a fragment (RFC 6980).
-    FragmentedDiscovery = "fragmented neighbour discovery",
     /// Somebody tells of an address that nobody asked for (826-5, ATT-68).
     UnsolicitedNeighbor = "neighbour nobody asked for",
     /// Somebody else uses an address of ours (826-6, RFC 5227).
@@ -175,6 +190,18 @@ mib! {
     delivers = "Ip" "InDelivers",
     /// Packets handed to devices.
     frames_out = "Ip" "OutRequests",
+    /// Fragments received.
+    reasm_reqds = "Ip" "ReasmReqds",
+    /// Datagrams reassembled.
+    reasm_oks = "Ip" "ReasmOKs",
+    /// Datagrams of which fragments came and that were not reassembled.
+    reasm_fails = "Ip" "ReasmFails",
+    /// Of these, datagrams that were not whole in time.
+    reasm_timeouts = "Ip" "ReasmTimeout",
+    /// Packets sent in fragments.
+    frag_oks = "Ip" "FragOKs",
+    /// Fragments sent.
+    frag_creates = "Ip" "FragCreates",
     /// ICMP messages received.
     icmp_in = "Icmp" "InMsgs",
     /// ICMP messages sent.
@@ -225,10 +252,22 @@ mib! {
     sack_reneging = "TcpExt" "TCPSACKReneging",
     /// D-SACK blocks received.
     dsack_received = "TcpExt" "TCPDSACKRecv",
-    /// SYNs dropped because the accept queue was full.
+    /// SYNs, and third segments of handshakes, that found the accept queue full.
     listen_overflows = "TcpExt" "ListenOverflows",
-    /// SYNs dropped at listeners for any reason.
+    /// SYNs, and third segments of handshakes, dropped at listeners for any reason.
     listen_drops = "TcpExt" "ListenDrops",
+    /// SYN cookies sent.
+    syn_cookies_sent = "TcpExt" "SyncookiesSent",
+    /// Connections made of a SYN cookie that came back.
+    syn_cookies_recv = "TcpExt" "SyncookiesRecv",
+    /// Acknowledgements at a listener that has sent cookies lately, but not this one.
+    syn_cookies_failed = "TcpExt" "SyncookiesFailed",
+    /// SYNs that found the SYN queue full and were answered by a cookie.
+    req_q_full_do_cookies = "TcpExt" "TCPReqQFullDoCookies",
+    /// SYNs that found the SYN queue full and were dropped.
+    req_q_full_drop = "TcpExt" "TCPReqQFullDrop",
+    /// Half-open entries that made room for a newer SYN.
+    syn_queue_evicted = "Synfin" "SynQueueEvicted",
     /// Challenge ACKs sent.
     challenge_acks = "TcpExt" "TCPChallengeACK",
     /// Challenge ACKs withheld by the limit.
@@ -249,6 +288,8 @@ mib! {
     abort_on_close = "TcpExt" "TCPAbortOnClose",
     /// Connections reset because text came after close.
     abort_on_data = "TcpExt" "TCPAbortOnData",
+    /// Connections that the application had left, reset because of their limit.
+    abort_on_memory = "TcpExt" "TCPAbortOnMemory",
     /// Keep-alive probes sent.
     keep_alive = "TcpExt" "TCPKeepAlive",
     /// Zero-window probes sent.
@@ -352,6 +393,11 @@ impl Counters {
     }
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
-        self.dropped[reason as usize] += 1;
+        self.count_drops(reason, 1);
+    }
+
+    /// Several at once.
+    pub(crate) fn count_drops(&mut self, reason: DropReason, count: u64) {
+        self.dropped[reason as usize] += count;
     }
 }

@@ -1,9 +1,13 @@
 //! From a four-tuple to what stands behind it, by one keyed hash: nothing scans.
 
+mod bucket;
+mod table;
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hashbrown::HashTable;
 use synfin_wire::FourTuple;
+
+pub(crate) use table::FlowTable;
 
 use crate::ip::address::AddrId;
 use crate::tcp::connection::Key;
@@ -17,6 +21,7 @@ pub(crate) struct FlowRef(u32);
 pub(crate) enum Place {
     Conn(u32),
     HalfOpen(u32),
+    /// One bit more than the others: the records of both IP versions.
     TimeWait(u32),
 }
 
@@ -29,10 +34,8 @@ impl FlowRef {
             Place::HalfOpen(index) => (1, index),
             Place::TimeWait(index) => (2, index),
         };
-        debug_assert!(
-            index < 1 << INDEX_BITS,
-            "the limits keep indices below 2^30"
-        );
+        let bits = INDEX_BITS + kind / 2;
+        debug_assert!(index < 1 << bits, "the limits keep indices below 2^{bits}");
         Self(kind << INDEX_BITS | index)
     }
 
@@ -41,7 +44,7 @@ impl FlowRef {
         match self.0 >> INDEX_BITS {
             0 => Place::Conn(index),
             1 => Place::HalfOpen(index),
-            _ => Place::TimeWait(index),
+            _ => Place::TimeWait(self.0 & ((2 << INDEX_BITS) - 1)),
         }
     }
 }
@@ -73,38 +76,5 @@ impl FlowKey {
             Some(addr) => IpAddr::V6(addr),
             None => IpAddr::V4(self.key.remote_v4),
         }
-    }
-}
-
-/// The hash table of all flows. It holds no keys: the tables behind it do.
-#[derive(Debug, Default)]
-pub(crate) struct FlowTable {
-    table: HashTable<FlowRef>,
-}
-
-impl FlowTable {
-    pub(crate) fn find(&self, hash: u64, is: impl FnMut(&FlowRef) -> bool) -> Option<FlowRef> {
-        self.table.find(hash, is).copied()
-    }
-
-    pub(crate) fn insert(&mut self, hash: u64, flow: FlowRef, rehash: impl Fn(&FlowRef) -> u64) {
-        self.table.insert_unique(hash, flow, rehash);
-    }
-
-    /// Removes exactly this entry, if it is there.
-    pub(crate) fn remove(
-        &mut self,
-        hash: u64,
-        flow: FlowRef,
-        rehash: impl Fn(&FlowRef) -> u64,
-    ) -> bool {
-        let Ok(entry) = self.table.find_entry(hash, |other| *other == flow) else {
-            return false;
-        };
-        entry.remove();
-        if self.table.capacity() > 4096 && self.table.len() < self.table.capacity() / 8 {
-            self.table.shrink_to(self.table.len() * 2, rehash);
-        }
-        true
     }
 }

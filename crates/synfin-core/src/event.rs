@@ -157,6 +157,8 @@ pub enum SoftError {
     SourceRouteFailed,
     /// The local address was taken away.
     AddressRemoved,
+    /// An error of a type that ICMPv6 had not when this was written (RFC 4443 section 2.4 (a)).
+    UnknownError,
 }
 
 impl fmt::Display for SoftError {
@@ -171,6 +173,7 @@ impl fmt::Display for SoftError {
             Self::ParameterProblem => "parameter problem",
             Self::SourceRouteFailed => "source route failed",
             Self::AddressRemoved => "local address removed",
+            Self::UnknownError => "unknown ICMPv6 error",
         })
     }
 }

@@ -73,6 +73,10 @@ impl FrameBatch {
         self.frames.is_empty()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.iter()
+    }
+
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Frame> + '_ {
         self.frames.drain(..)
     }

@@ -7,10 +7,11 @@ use siphasher::sip::{SipHasher13, SipHasher24};
 use synfin_wire::{FourTuple, SeqNum};
 
 use crate::driver::DeviceId;
+use crate::ip::fragment;
 use crate::time::Instant;
 
 /// Keys, one for each use, from the 32 octets of a stack's seed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Secrets {
     isn: Key,
     timestamps: Key,
@@ -19,13 +20,28 @@ pub(crate) struct Secrets {
     labels: Key,
     fast_open: Key,
     fragments: Key,
+    reassembly: Key,
+    errors: Key,
     neighbors: Key,
     autoconf: Key,
     interface_ids: Key,
+    syn_cookies: Key,
+    challenges: Key,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Key(u64, u64);
+
+/// A key of its own for whoever hashes by itself.
+#[derive(Clone, Copy)]
+pub(crate) struct SipKey(pub(crate) u64, pub(crate) u64);
+
+impl core::fmt::Debug for SipKey {
+    /// Not the key. covers: 6528-4
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SipKey")
+    }
+}
 
 /// The ISN clock ticks every 4 microseconds (RFC 9293 section 3.4.1).
 const ISN_TICK_NANOS: u64 = 4_000;
@@ -49,9 +65,13 @@ impl Secrets {
             labels: derive(5),
             fast_open: derive(6),
             fragments: derive(7),
+            reassembly: derive(8),
+            errors: derive(9),
             neighbors: derive(16),
-            autoconf: derive(17),
-            interface_ids: derive(18),
+            syn_cookies: derive(17),
+            challenges: derive(18),
+            autoconf: derive(19),
+            interface_ids: derive(20),
         }
     }
 
@@ -65,19 +85,63 @@ impl Secrets {
     /// The offset of the timestamp clock, one for each pair of hosts, so that it is monotone for a
     /// four-tuple and tells nothing about others. covers: 7323-22
     pub(crate) fn timestamp_offset(&self, local: IpAddr, remote: IpAddr) -> u32 {
-        let mut hasher = self.timestamps.hasher();
-        write_ip(&mut hasher, local);
-        write_ip(&mut hasher, remote);
-        hasher.finish() as u32
+        let hasher = self.timestamps.hasher();
+        let hash = match (local, remote) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => {
+                let both = u64::from(local.to_bits()) << 32 | u64::from(remote.to_bits());
+                hasher.hash(&both.to_le_bytes())
+            }
+            (local, remote) => {
+                let mut message = [0; 32];
+                message[..16].copy_from_slice(&octets(local));
+                message[16..].copy_from_slice(&octets(remote));
+                hasher.hash(&message)
+            }
+        };
+        hash as u32
     }
 
-    /// Where the identifications of packets that may be fragmented begin, for a pair of hosts
-    /// (RFC 7739 section 5).
-    pub(crate) fn fragment_offset(&self, local: IpAddr, remote: IpAddr) -> u16 {
+    /// Names a pair of hosts and a protocol, for the identifications of packets that may be
+    /// fragmented.
+    pub(crate) fn fragment_pair(&self, src: IpAddr, dst: IpAddr, protocol: u8) -> u64 {
         let mut hasher = self.fragments.hasher();
-        write_ip(&mut hasher, local);
-        write_ip(&mut hasher, remote);
+        write_ip(&mut hasher, src);
+        write_ip(&mut hasher, dst);
+        hasher.write(&[protocol]);
+        hasher.finish()
+    }
+
+    /// A round of the permutation of such a pair.
+    pub(crate) fn fragment_round(&self, pair: u64, round: u8, half: u16) -> u16 {
+        let mut hasher = self.fragments.hasher();
+        hasher.write(&pair.to_be_bytes());
+        hasher.write(&[round]);
+        hasher.write(&half.to_be_bytes());
         hasher.finish() as u16
+    }
+
+    /// Which limit of ICMP errors a destination falls under.
+    pub(crate) fn error_hash(&self, dst: IpAddr) -> u64 {
+        let mut hasher = self.errors.hasher();
+        write_ip(&mut hasher, dst);
+        hasher.finish()
+    }
+
+    /// What chance says of the nth ICMP error.
+    pub(crate) fn error_draw(&self, number: u64) -> u64 {
+        let mut hasher = self.errors.hasher();
+        hasher.write(&number.to_be_bytes());
+        hasher.finish()
+    }
+
+    /// The hash of the table of datagrams in fragments.
+    pub(crate) fn fragment_hash(&self, key: &fragment::Key) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.reassembly.0, self.reassembly.1);
+        write_ip(&mut hasher, key.src);
+        write_ip(&mut hasher, key.dst);
+        hasher.write(&[key.protocol]);
+        hasher.write(&key.id.to_be_bytes());
+        hasher.finish()
     }
 
     /// How long the `count`th neighbour stays reachable, as 2^-16 of the usual time: uniformly from
@@ -117,22 +181,45 @@ impl Secrets {
 
     /// The hash of the flow table.
     pub(crate) fn flow_hash(&self, tuple: &FourTuple) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.flows.0, self.flows.1);
-        write_addr(&mut hasher, tuple.local);
-        write_addr(&mut hasher, tuple.remote);
-        hasher.finish()
+        // In one piece: several writes cost three times as much, for every segment.
+        let hasher = SipHasher13::new_with_keys(self.flows.0, self.flows.1);
+        let (local, remote) = (tuple.local.port(), tuple.remote.port());
+        let ports = u32::from(local) << 16 | u32::from(remote);
+        match (tuple.local.ip(), tuple.remote.ip()) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => {
+                let mut message = [0; 12];
+                message[..4].copy_from_slice(&local.octets());
+                message[4..8].copy_from_slice(&remote.octets());
+                message[8..].copy_from_slice(&ports.to_le_bytes());
+                hasher.hash(&message)
+            }
+            (local, remote) => {
+                let mut message = [0; 36];
+                message[..16].copy_from_slice(&octets(local));
+                message[16..32].copy_from_slice(&octets(remote));
+                message[32..].copy_from_slice(&ports.to_le_bytes());
+                hasher.hash(&message)
+            }
+        }
     }
 
     /// The Fast Open cookie of a client, with the key of this epoch. covers: 7413-6
     pub(crate) fn fast_open_mac(&self, client: IpAddr, epoch: u64) -> u64 {
-        let half = |part: u8| {
-            let mut hasher = self.fast_open.hasher();
-            hasher.write(&epoch.to_be_bytes());
-            hasher.write(&[part]);
-            hasher.finish()
-        };
-        let mut hasher = Key(half(0), half(1)).hasher();
+        let SipKey(first, second) = self.fast_open.of_epoch(epoch);
+        let mut hasher = Key(first, second).hasher();
         write_ip(&mut hasher, client);
+        hasher.finish()
+    }
+
+    /// The key of SYN cookies in an epoch. covers: 4987-11
+    pub(crate) fn syn_cookie_key(&self, epoch: u64) -> SipKey {
+        self.syn_cookies.of_epoch(epoch)
+    }
+
+    /// A number that nobody can foresee for each second.
+    pub(crate) fn challenge_noise(&self, second: u64) -> u64 {
+        let mut hasher = self.challenges.hasher();
+        hasher.write(&second.to_be_bytes());
         hasher.finish()
     }
 
@@ -147,11 +234,29 @@ impl Key {
         SipHasher24::new_with_keys(self.0, self.1)
     }
 
+    fn of_epoch(self, epoch: u64) -> SipKey {
+        let half = |part: u8| {
+            let mut hasher = self.hasher();
+            hasher.write(&epoch.to_be_bytes());
+            hasher.write(&[part]);
+            hasher.finish()
+        };
+        SipKey(half(0), half(1))
+    }
+
     fn of_tuple(self, tuple: &FourTuple) -> u64 {
         let mut hasher = self.hasher();
         write_addr(&mut hasher, tuple.local);
         write_addr(&mut hasher, tuple.remote);
         hasher.finish()
+    }
+}
+
+/// IPv4 addresses as IPv6 writes them.
+pub(crate) fn octets(addr: IpAddr) -> [u8; 16] {
+    match addr {
+        IpAddr::V4(addr) => addr.to_ipv6_mapped().octets(),
+        IpAddr::V6(addr) => addr.octets(),
     }
 }
 
@@ -204,6 +309,18 @@ mod tests {
         }
         // 625 expected each; 5 standard deviations are 121.
         assert!(buckets.iter().all(|n| n.abs_diff(625) < 121), "{buckets:?}");
+    }
+
+    /// Nothing that prints leaks a key. covers: 6528-4
+    #[test]
+    fn keys_do_not_print() {
+        use alloc::format;
+        let key = Secrets::new([5; 32]).syn_cookie_key(3);
+        assert_eq!(format!("{key:?}"), "SipKey");
+        let cookies = crate::tcp::syn_cookie::SynCookies::new(&Secrets::new([5; 32]));
+        let printed = format!("{cookies:?}");
+        assert!(!printed.contains(&format!("{}", key.0)));
+        assert!(printed.contains("SipKey"));
     }
 
     /// covers: 7323-22

@@ -1,17 +1,22 @@
-//! Replies that belong to no connection: RST, the ACKs of TIME-WAIT, ICMP. They wait, as small
-//! descriptions, in bounded rings until the device can take them.
+//! Replies that belong to no connection: RST, SYN cookies, the ACKs of TIME-WAIT, ICMP. They wait,
+//! as small descriptions, in bounded rings until the device can take them. SYN cookies have no
+//! limit per second: under a flood an honest client's cannot be told from the others.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use synfin_wire::arp::ArpPacket;
 use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum, Timestamps};
 
 use crate::counters::DropReason;
 use crate::driver::DeviceId;
+use crate::event::ListenerId;
 use crate::ip::icmp::IcmpMessage;
 use crate::ip::icmp_limit::TokenBucket;
+use crate::random::Secrets;
 use crate::tcp::connection::Context;
+use crate::tcp::syn_cookie::Baked;
 use crate::time::Instant;
 use crate::trace::{FlowId, SendReason};
 
@@ -19,6 +24,7 @@ use crate::trace::{FlowId, SendReason};
 #[derive(Debug)]
 pub(crate) enum Reply {
     Segment(SegmentReply),
+    SynCookie(CookieReply),
     Icmp(IcmpMessage),
     /// An ARP packet to a station or to all.
     Arp {
@@ -46,16 +52,92 @@ pub(crate) struct SegmentReply {
     pub(crate) reason: SendReason,
 }
 
+impl Reply {
+    /// Octets that it holds while it waits.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Segment(_) | Self::SynCookie(_) | Self::Arp { .. } => 0,
+            Self::Icmp(message) | Self::Discovery { message, .. } => message.bytes.len(),
+        }
+    }
+}
+
+/// Octets of ICMP messages that wait for a device: more than a full ring of errors has, and enough
+/// for a few of the longest echoes.
+const MOST_OCTETS: usize = 1 << 20;
+
+/// Replies that wait for a device.
+#[derive(Debug, Default)]
+struct Ring {
+    replies: VecDeque<Reply>,
+    /// What they hold.
+    octets: usize,
+}
+
+/// A SYN,ACK of which nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CookieReply {
+    pub(crate) tuple: FourTuple,
+    /// For the options that its connections begin with.
+    pub(crate) listener: ListenerId,
+    pub(crate) irs: SeqNum,
+    pub(crate) own_mss: u16,
+    pub(crate) baked: Baked,
+}
+
 /// One bounded ring a device, and the limits per second of what strangers can make us send.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    rings: Vec<VecDeque<Reply>>,
+    rings: Vec<Ring>,
     capacity: usize,
     resets: TokenBucket,
-    icmp: TokenBucket,
+    echoes: TokenBucket,
+    errors: ErrorLimit,
     /// What we say to neighbours who ask, and what we ask them.
     link_answers: TokenBucket,
     link_questions: TokenBucket,
+}
+
+/// Limits that share out ICMP errors among their destinations.
+const TOWARDS: usize = 64;
+
+/// Of all errors, a quarter may go to one destination.
+const TOWARDS_SHARE: u32 = 4;
+
+/// How many ICMP errors may leave. A destination gets its share of them, so that nobody takes away
+/// what others would be told; and now and then one counts twice, so that nobody who counts his own
+/// learns how many went to others (RFC 4443 section 2.4 (f); CVE-2020-25705).
+#[derive(Debug)]
+struct ErrorLimit {
+    all: TokenBucket,
+    towards: Vec<TokenBucket>,
+    allowed: u64,
+}
+
+impl ErrorLimit {
+    fn new(per_second: u32) -> Self {
+        let each = per_second.div_ceil(TOWARDS_SHARE);
+        let bucket = || TokenBucket::new(each, each.max(1));
+        Self {
+            all: TokenBucket::new(per_second, per_second.max(1)),
+            towards: (0..TOWARDS).map(|_| bucket()).collect(),
+            allowed: 0,
+        }
+    }
+
+    fn allow(&mut self, now: Instant, secrets: &Secrets, dst: IpAddr) -> bool {
+        let towards = &mut self.towards[secrets.error_hash(dst) as usize % TOWARDS];
+        if !towards.take(now) || !self.all.take(now) {
+            return false;
+        }
+        self.allowed += 1;
+        if secrets.error_draw(self.allowed) % 4 == 0 {
+            // One more that nobody gets.
+            self.all.take(now);
+            towards.take(now);
+        }
+        true
+    }
 }
 
 impl Replies {
@@ -65,7 +147,8 @@ impl Replies {
             rings: Vec::new(),
             capacity: usize::from(capacity),
             resets: bucket(),
-            icmp: bucket(),
+            echoes: bucket(),
+            errors: ErrorLimit::new(per_second),
             link_answers: bucket(),
             link_questions: bucket(),
         }
@@ -73,13 +156,13 @@ impl Replies {
 
     pub(crate) fn add_device(&mut self, device: DeviceId) {
         while self.rings.len() <= device.index() {
-            self.rings.push(VecDeque::new());
+            self.rings.push(Ring::default());
         }
     }
 
     pub(crate) fn remove_device(&mut self, device: DeviceId) {
         if let Some(ring) = self.rings.get_mut(device.index()) {
-            *ring = VecDeque::new();
+            *ring = Ring::default();
         }
     }
 
@@ -87,29 +170,42 @@ impl Replies {
         let Some(ring) = self.rings.get_mut(device.index()) else {
             return false;
         };
-        if ring.len() == self.capacity {
+        let octets = ring.octets + reply.cost();
+        if ring.replies.len() == self.capacity || octets > MOST_OCTETS {
             return false;
         }
-        ring.push_back(reply);
+        ring.octets = octets;
+        ring.replies.push_back(reply);
         true
     }
 
     pub(crate) fn pop(&mut self, device: DeviceId) -> Option<Reply> {
-        self.rings.get_mut(device.index())?.pop_front()
+        let ring = self.rings.get_mut(device.index())?;
+        let reply = ring.replies.pop_front()?;
+        ring.octets -= reply.cost();
+        Some(reply)
+    }
+
+    /// A reply that was taken and has not left altogether; it is the first again.
+    pub(crate) fn put_back(&mut self, device: DeviceId, reply: Reply) {
+        if let Some(ring) = self.rings.get_mut(device.index()) {
+            ring.octets += reply.cost();
+            ring.replies.push_front(reply);
+        }
     }
 
     pub(crate) fn is_empty(&self, device: DeviceId) -> bool {
         self.rings
             .get(device.index())
-            .is_none_or(VecDeque::is_empty)
+            .is_none_or(|ring| ring.replies.is_empty())
     }
 
     fn allow_reset(&mut self, now: Instant) -> bool {
         self.resets.take(now)
     }
 
-    fn allow_icmp(&mut self, now: Instant) -> bool {
-        self.icmp.take(now)
+    fn allow_echo(&mut self, now: Instant) -> bool {
+        self.echoes.take(now)
     }
 }
 
@@ -130,9 +226,20 @@ impl Context {
         }
     }
 
-    /// Queues an ICMP message within its rate. covers: 792-3, 4443-3
-    pub(crate) fn reply_with_icmp(&mut self, device: DeviceId, message: IcmpMessage) {
-        if self.replies.allow_icmp(self.now) {
+    /// Queues an echo reply within its rate.
+    pub(crate) fn reply_with_echo(&mut self, device: DeviceId, message: IcmpMessage) {
+        if self.replies.allow_echo(self.now) {
+            self.reply(device, Reply::Icmp(message));
+        } else {
+            self.counters.count_drop(DropReason::ReplyLimit);
+        }
+    }
+
+    /// Queues an ICMP error within their rate, that of its destination and that of all.
+    /// covers: 792-3, 4443-3, ATT-23
+    pub(crate) fn reply_with_icmp_error(&mut self, device: DeviceId, message: IcmpMessage) {
+        let errors = &mut self.replies.errors;
+        if errors.allow(self.now, &self.secrets, message.dst) {
             self.reply(device, Reply::Icmp(message));
         } else {
             self.counters.count_drop(DropReason::ReplyLimit);

@@ -1,15 +1,24 @@
 //! Slots with generations: a handle to what was removed is recognised as stale.
 //!
-//! Grows by blocks, so that an insertion never moves what is there; blocks at the end are given
-//! back when they are empty.
+//! Slots stand in blocks, so that an insertion never moves what is there. A block's memory is
+//! taken as its slots are used for the first time, and given back whole when the last of them is
+//! empty, wherever the block stands. Generations stand apart from the slots: a value keeps its
+//! alignment, and costs four octets beside its own size.
+//!
+//! Every call but [`Slab::next_occupied`] does a constant amount of work.
 
 use alloc::vec::Vec;
+use core::mem::{replace, size_of};
 
-/// Slots in a block.
-const BLOCK: u32 = 1024;
-
-/// No slot.
+/// No slot, no block.
 const NONE: u32 = u32::MAX;
+
+/// Octets that a block aims at, and the most slots in one.
+const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_SLOTS: usize = 1024;
+
+/// Blocks that one call gives up.
+const TRIM_MAX: usize = 4;
 
 /// Names a slot in one of its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,57 +31,113 @@ pub(crate) struct SlotId {
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     blocks: Vec<Block<T>>,
-    /// First block with a free slot, or `blocks.len()`.
-    open: Vec<u32>,
+    /// The first block of each [`List`].
+    heads: [u32; 2],
+    /// The empty block that keeps its memory, if there is one.
+    spare: u32,
     len: u32,
     limit: u32,
-    /// The generation of blocks that were given back and may come again.
+    /// What slots of new blocks begin with: blocks that were given up may come again.
     generation: u32,
+}
+
+/// Where a block stands that is not full.
+#[derive(Clone, Copy, Debug)]
+enum List {
+    /// It owns memory.
+    Open,
+    /// It does not.
+    Bare,
 }
 
 #[derive(Debug)]
 struct Block<T> {
+    /// As many as were ever in use at once since the block owns memory.
     slots: Vec<Slot<T>>,
+    generations: Vec<u32>,
+    /// The first of the free slots, a list through [`Slot::Free`].
     free: u32,
     used: u32,
-    /// It stands in `open`.
-    is_open: bool,
-}
-
-#[derive(Debug)]
-struct Slot<T> {
+    next: u32,
+    prev: u32,
+    /// What new slots begin with: later than all names that were given back.
     generation: u32,
-    state: Occupancy<T>,
 }
 
+/// No larger than `T` where `T` has a value that it never takes.
 #[derive(Debug)]
-enum Occupancy<T> {
+enum Slot<T> {
     /// The next free slot of the block.
     Free(u32),
     Taken(T),
 }
 
+/// Octets of a table for each of its slots.
+pub(crate) const fn slot_bytes<T>() -> usize {
+    size_of::<Slot<T>>() + size_of::<u32>()
+}
+
 impl<T> Block<T> {
-    fn new(generation: u32) -> Self {
-        let slot = |n: u32| Slot {
-            generation,
-            state: Occupancy::Free(if n + 1 < BLOCK { n + 1 } else { NONE }),
-        };
+    fn bare(generation: u32) -> Self {
         Self {
-            slots: (0..BLOCK).map(slot).collect(),
-            free: 0,
+            slots: Vec::new(),
+            generations: Vec::new(),
+            free: NONE,
             used: 0,
-            is_open: true,
+            next: NONE,
+            prev: NONE,
+            generation,
         }
+    }
+
+    /// Puts a value into a free slot; tells which.
+    fn fill(&mut self, value: T) -> u32 {
+        self.used += 1;
+        let at = self.free;
+        let Some(slot) = self.slots.get_mut(at as usize) else {
+            self.slots.push(Slot::Taken(value));
+            self.generations.push(self.generation);
+            return self.slots.len() as u32 - 1;
+        };
+        if let Slot::Free(next) = replace(slot, Slot::Taken(value)) {
+            self.free = next;
+        }
+        at
+    }
+
+    fn is_full(&self) -> bool {
+        self.used == Slab::<T>::SLOTS
+    }
+
+    fn is_bare(&self) -> bool {
+        self.slots.capacity() == 0
+    }
+
+    fn give_back(&mut self) {
+        self.slots = Vec::new();
+        self.generations = Vec::new();
+        self.free = NONE;
     }
 }
 
 impl<T> Slab<T> {
+    /// Slots in a block: a power of two.
+    pub(crate) const SLOTS: u32 = {
+        let fitting = BLOCK_BYTES / size_of::<Slot<T>>();
+        let slots = if fitting < BLOCK_SLOTS {
+            fitting
+        } else {
+            BLOCK_SLOTS
+        };
+        1 << slots.ilog2()
+    };
+
     /// A table of at most `limit` entries.
     pub(crate) fn with_limit(limit: u32) -> Self {
         Self {
             blocks: Vec::new(),
-            open: Vec::new(),
+            heads: [NONE; 2],
+            spare: NONE,
             len: 0,
             limit,
             generation: 0,
@@ -86,130 +151,164 @@ impl<T> Slab<T> {
         }
         let number = self.open_block();
         let block = &mut self.blocks[number as usize];
-        let at = block.free;
-        let slot = &mut block.slots[at as usize];
-        if let Occupancy::Free(next) = slot.state {
-            block.free = next;
+        let at = block.fill(value);
+        let generation = block.generations[at as usize];
+        let is_full = block.is_full();
+        if is_full {
+            self.unlink(List::Open, number);
         }
-        slot.state = Occupancy::Taken(value);
-        block.used += 1;
+        if number == self.spare {
+            self.spare = NONE;
+        }
         self.len += 1;
-        let id = SlotId {
-            index: number * BLOCK + at,
-            generation: slot.generation,
-        };
-        if block.free == NONE {
-            block.is_open = false;
-            self.open.pop();
-        }
-        Ok(id)
+        Ok(SlotId {
+            index: number * Self::SLOTS + at,
+            generation,
+        })
     }
 
+    /// A block with room; it stands in the list of those.
     fn open_block(&mut self) -> u32 {
-        while let Some(number) = self.open.last().copied() {
-            if (number as usize) < self.blocks.len() {
-                return number;
-            }
-            self.open.pop();
+        let open = self.heads[List::Open as usize];
+        if open != NONE {
+            return open;
         }
-        let number = self.blocks.len() as u32;
-        self.blocks.push(Block::new(self.generation));
-        self.open.push(number);
+        let mut number = self.heads[List::Bare as usize];
+        if number == NONE {
+            number = self.blocks.len() as u32;
+            self.blocks.push(Block::bare(self.generation));
+        } else {
+            self.unlink(List::Bare, number);
+        }
+        let block = &mut self.blocks[number as usize];
+        // Room without a touch: the pages come as the slots are filled.
+        block.slots.reserve_exact(Self::SLOTS as usize);
+        block.generations.reserve_exact(Self::SLOTS as usize);
+        self.link(List::Open, number);
         number
     }
 
-    fn slot(&self, index: u32) -> Option<&Slot<T>> {
-        self.blocks
-            .get((index / BLOCK) as usize)?
-            .slots
-            .get((index % BLOCK) as usize)
+    fn link(&mut self, list: List, number: u32) {
+        let next = replace(&mut self.heads[list as usize], number);
+        let block = &mut self.blocks[number as usize];
+        block.next = next;
+        block.prev = NONE;
+        if let Some(next) = self.blocks.get_mut(next as usize) {
+            next.prev = number;
+        }
     }
 
-    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
-        self.blocks
-            .get_mut((index / BLOCK) as usize)?
-            .slots
-            .get_mut((index % BLOCK) as usize)
+    fn unlink(&mut self, list: List, number: u32) {
+        let block = &mut self.blocks[number as usize];
+        let next = replace(&mut block.next, NONE);
+        let prev = replace(&mut block.prev, NONE);
+        match self.blocks.get_mut(prev as usize) {
+            Some(prev) => prev.next = next,
+            None => self.heads[list as usize] = next,
+        }
+        if let Some(next) = self.blocks.get_mut(next as usize) {
+            next.prev = prev;
+        }
+    }
+
+    fn block_of(&self, index: u32) -> Option<(&Block<T>, usize)> {
+        let block = self.blocks.get((index / Self::SLOTS) as usize)?;
+        Some((block, (index % Self::SLOTS) as usize))
+    }
+
+    fn is_current(&self, id: SlotId) -> bool {
+        self.block_of(id.index)
+            .is_some_and(|(block, at)| block.generations.get(at) == Some(&id.generation))
     }
 
     pub(crate) fn get(&self, id: SlotId) -> Option<&T> {
-        match self.slot(id.index)? {
-            Slot {
-                generation,
-                state: Occupancy::Taken(value),
-            } if *generation == id.generation => Some(value),
-            _ => None,
-        }
+        self.get_at(id.index).filter(|_| self.is_current(id))
     }
 
     pub(crate) fn get_mut(&mut self, id: SlotId) -> Option<&mut T> {
-        match self.slot_mut(id.index)? {
-            Slot {
-                generation,
-                state: Occupancy::Taken(value),
-            } if *generation == id.generation => Some(value),
-            _ => None,
+        if !self.is_current(id) {
+            return None;
         }
+        self.get_at_mut(id.index)
     }
 
     /// Whatever stands there now.
     pub(crate) fn get_at(&self, index: u32) -> Option<&T> {
-        match &self.slot(index)?.state {
-            Occupancy::Taken(value) => Some(value),
-            Occupancy::Free(_) => None,
+        let (block, at) = self.block_of(index)?;
+        match block.slots.get(at)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Free(_) => None,
         }
     }
 
     pub(crate) fn get_at_mut(&mut self, index: u32) -> Option<&mut T> {
-        match &mut self.slot_mut(index)?.state {
-            Occupancy::Taken(value) => Some(value),
-            Occupancy::Free(_) => None,
+        let block = self.blocks.get_mut((index / Self::SLOTS) as usize)?;
+        match block.slots.get_mut((index % Self::SLOTS) as usize)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Free(_) => None,
         }
     }
 
     /// The name of whatever stands there now.
     pub(crate) fn id_at(&self, index: u32) -> Option<SlotId> {
-        let slot = self.slot(index)?;
-        matches!(slot.state, Occupancy::Taken(_)).then_some(SlotId {
+        self.get_at(index)?;
+        let (block, at) = self.block_of(index)?;
+        Some(SlotId {
             index,
-            generation: slot.generation,
+            generation: block.generations[at],
         })
     }
 
     /// Empties a slot; its name is stale from now on.
     pub(crate) fn remove(&mut self, id: SlotId) -> Option<T> {
         self.get(id)?;
-        let number = id.index / BLOCK;
-        let block = self.blocks.get_mut(number as usize)?;
-        let slot = &mut block.slots[(id.index % BLOCK) as usize];
-        let state = core::mem::replace(&mut slot.state, Occupancy::Free(block.free));
-        slot.generation = slot.generation.wrapping_add(1);
-        self.generation = self.generation.max(slot.generation);
-        block.free = id.index % BLOCK;
+        let (number, at) = (id.index / Self::SLOTS, id.index % Self::SLOTS);
+        let block = &mut self.blocks[number as usize];
+        let was_full = block.is_full();
+        let slot = replace(&mut block.slots[at as usize], Slot::Free(block.free));
+        let generation = id.generation.wrapping_add(1);
+        block.generations[at as usize] = generation;
+        block.generation = block.generation.max(generation);
+        block.free = at;
         block.used -= 1;
         self.len -= 1;
-        if !core::mem::replace(&mut block.is_open, true) {
-            self.open.push(number);
+        let is_empty = block.used == 0;
+        if was_full {
+            self.link(List::Open, number);
         }
-        self.give_back();
-        match state {
-            Occupancy::Taken(value) => Some(value),
-            Occupancy::Free(_) => None,
+        if is_empty {
+            self.on_empty(number);
+        }
+        match slot {
+            Slot::Taken(value) => Some(value),
+            Slot::Free(_) => None,
         }
     }
 
-    /// Gives empty blocks at the end back, all but one spare.
-    fn give_back(&mut self) {
-        while let [.., before, last] = self.blocks.as_slice() {
-            if last.used > 0 || before.used > 0 {
-                break;
-            }
-            self.blocks.pop();
+    /// One empty block keeps its memory: a table that goes up and down at a border does not take
+    /// and give all the time.
+    fn on_empty(&mut self, number: u32) {
+        if self.spare == NONE {
+            self.spare = number;
+            return;
         }
-        if self.blocks.len() < self.open.len() {
-            let blocks = self.blocks.len() as u32;
-            self.open.retain(|number| *number < blocks);
-            self.open.shrink_to(64);
+        self.unlink(List::Open, number);
+        self.blocks[number as usize].give_back();
+        self.link(List::Bare, number);
+        self.trim();
+    }
+
+    /// Gives up blocks without memory at the end, a few at a time.
+    fn trim(&mut self) {
+        for _ in 0..TRIM_MAX {
+            match self.blocks.last() {
+                Some(last) if last.is_bare() => {
+                    self.generation = self.generation.max(last.generation);
+                    self.unlink(List::Bare, self.blocks.len() as u32 - 1);
+                    self.blocks.pop();
+                }
+                _ => break,
+            }
         }
         if self.blocks.capacity() > 64 && self.blocks.len() < self.blocks.capacity() / 4 {
             self.blocks.shrink_to(self.blocks.len() * 2);
@@ -220,21 +319,19 @@ impl<T> Slab<T> {
         self.len as usize
     }
 
-    /// The first occupied slot at or after `index`.
+    /// The first occupied slot at or after `index`. For listings and changes of configuration: it
+    /// walks over what is empty.
     pub(crate) fn next_occupied(&self, index: u32) -> Option<u32> {
         let mut at = index;
-        while let Some(block) = self.blocks.get((at / BLOCK) as usize) {
-            if block.used == 0 {
-                at = (at / BLOCK + 1) * BLOCK;
-                continue;
-            }
-            let rest = &block.slots[(at % BLOCK) as usize..];
+        while let Some((block, first)) = self.block_of(at) {
+            let rest = block.slots.get(first..).filter(|_| block.used > 0);
             let found = rest
+                .unwrap_or_default()
                 .iter()
-                .position(|slot| matches!(slot.state, Occupancy::Taken(_)));
+                .position(|slot| matches!(slot, Slot::Taken(_)));
             match found {
                 Some(n) => return Some(at + n as u32),
-                None => at = (at / BLOCK + 1) * BLOCK,
+                None => at = (at / Self::SLOTS + 1) * Self::SLOTS,
             }
         }
         None
@@ -244,6 +341,88 @@ impl<T> Slab<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    /// Blocks that own memory.
+    fn owning<T>(slab: &Slab<T>) -> usize {
+        slab.blocks.iter().filter(|block| !block.is_bare()).count()
+    }
+
+    /// A value keeps its alignment; four octets beside it are its generation.
+    #[test]
+    fn a_slot_is_as_large_as_its_value() {
+        #[repr(align(64))]
+        struct Line(Option<core::num::NonZeroU8>, [u8; 62], bool);
+        assert_eq!(size_of::<Slot<Line>>(), size_of::<Line>());
+        assert_eq!(Slab::<Line>::SLOTS, 1024);
+        let line = Line(None, [0; 62], true);
+        assert!(line.0.is_none() && line.1[0] == 0 && line.2);
+        assert_eq!(Slab::<[u64; 64]>::SLOTS, 256);
+    }
+
+    /// What stands at the end holds no memory of what stood before it.
+    #[test]
+    fn blocks_in_the_middle_give_their_memory_back() {
+        let mut slab = Slab::with_limit(u32::MAX);
+        let count = 8 * Slab::<u64>::SLOTS;
+        let ids: Vec<_> = (0..count)
+            .map(|n| slab.insert(u64::from(n)).expect("room"))
+            .collect();
+        assert_eq!(owning(&slab), 8);
+        let (last, rest) = ids.split_last().expect("many");
+        for id in rest {
+            slab.remove(*id);
+        }
+        assert_eq!(owning(&slab), 2, "one with an entry, one spare");
+        assert_eq!(slab.get(*last), Some(&u64::from(count - 1)));
+        for n in 0..count {
+            slab.insert(u64::from(n)).expect("room");
+        }
+        assert_eq!(
+            slab.blocks.len(),
+            9,
+            "no block beside those that came again"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn equals_a_map(
+            steps in prop::collection::vec((0u8..8, any::<prop::sample::Index>()), 1..4000),
+        ) {
+            // Large values: few slots in a block, so that blocks come and go.
+            type Value = [u64; 4096];
+            let mut slab: Slab<Value> = Slab::with_limit(60);
+            let mut model: BTreeMap<u32, (SlotId, u64)> = BTreeMap::new();
+            let mut gone = Vec::new();
+            for (n, (kind, which)) in steps.into_iter().enumerate() {
+                // Up for a while, then down.
+                let goes_up = (n / 500) % 2 == 0;
+                if (kind < 5) == goes_up {
+                    match slab.insert([n as u64; 4096]) {
+                        Ok(id) => prop_assert!(model.insert(id.index, (id, n as u64)).is_none()),
+                        Err(_) => prop_assert_eq!(model.len(), 60),
+                    }
+                } else if !model.is_empty() {
+                    let at = *model.keys().nth(which.index(model.len())).expect("below its length");
+                    let (id, value) = model.remove(&at).expect("just found");
+                    prop_assert_eq!(slab.remove(id).map(|it| it[9]), Some(value));
+                    gone.push(id);
+                }
+                prop_assert_eq!(slab.len(), model.len());
+            }
+            prop_assert!(gone.iter().all(|id| slab.get(*id).is_none()));
+            for (index, (id, value)) in &model {
+                prop_assert_eq!(slab.get(*id).map(|it| it[0]), Some(*value));
+                prop_assert_eq!(slab.id_at(*index), Some(*id));
+            }
+            let first = slab.next_occupied(0);
+            let all = core::iter::successors(first, |at| slab.next_occupied(at + 1));
+            prop_assert!(all.eq(model.keys().copied()));
+        }
+    }
 
     #[test]
     fn stale_names_are_recognised() {
@@ -264,7 +443,8 @@ mod tests {
         for id in &ids {
             slab.remove(*id);
         }
-        assert!(slab.blocks.len() <= 2, "memory went back");
+        assert_eq!(owning(&slab), 1, "memory went back");
+        assert!(slab.blocks.len() <= 2);
         for n in 0..5000 {
             slab.insert(n).expect("room");
         }

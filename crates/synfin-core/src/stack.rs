@@ -4,11 +4,16 @@
 //! | module | what |
 //! |---|---|
 //! | `ingress` | frame to packet to segment to table |
+//! | `fragments` | parts of packets, until they are whole or it is too late |
+//! | `warm` | reads what a batch will look up, before it does |
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
+//! | `syn_queue` | which SYN gets an entry, which a cookie, and what comes back of it |
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
+//! | `cookie_frame` | the packet of a SYN,ACK with a cookie |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
+//! | `orphans` | the limit of connections that the application has left |
 //! | `network` | devices, addresses, routes |
 //! | `autoconf` | IPv6 that configures itself |
 //! | `link` | Ethernet devices and their neighbours |
@@ -17,14 +22,19 @@
 mod active_open;
 mod application;
 mod autoconf;
+mod cookie_frame;
 mod egress;
 mod fast_open;
+mod fragments;
 mod ingress;
 mod link;
 mod network;
 mod observe;
+mod orphans;
 mod passive;
 mod settle;
+mod syn_queue;
+mod warm;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -43,6 +53,7 @@ use crate::demux::{FlowKey, FlowRef, FlowTable, Place};
 use crate::driver::DeviceId;
 use crate::event::{Event, ListenerId};
 use crate::ip::address::{AddrId, AddressTable};
+use crate::ip::fragment::{FragmentIds, Fragments};
 use crate::ip::path_mtu::PathMtuTable;
 use crate::ip::route::RouteTable;
 use crate::link::neighbor::Neighbors;
@@ -52,9 +63,11 @@ use crate::slab::{Slab, SlotId};
 use crate::tcp::connection::{Connection, Context};
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::listener::Listener;
+use crate::tcp::reset::ChallengeCap;
+use crate::tcp::syn_cookie::SynCookies;
 use crate::tcp::time_wait::TimeWaitQueue;
 use crate::time::Instant;
-use crate::timer::Wheel;
+use crate::timer::{UNIT_NANOS, Wheel};
 use crate::trace::Tracer;
 
 /// Memory for buffers, handed in by whoever creates a stack.
@@ -90,6 +103,7 @@ pub struct Stack {
     foreign_listeners: u32,
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
+    fragments: Fragments,
     neighbors: Neighbors,
     autoconf: BTreeMap<DeviceId, autoconf::Configured>,
     ethernet_devices: u16,
@@ -98,6 +112,8 @@ pub struct Stack {
     events: VecDeque<EventSource>,
     totals: Totals,
     orphans: u32,
+    /// Orphans in the order in which they were left, and some that have ended since.
+    orphan_order: VecDeque<SlotId>,
     next_port: u32,
     scratch: egress::Scratch,
 }
@@ -110,11 +126,28 @@ struct Tables {
     addresses: AddressTable,
 }
 
-/// What a timer wheel calls back.
+/// What a timer wheel calls back: a connection or a half-open entry, as long as it is the same.
 #[derive(Clone, Copy, Debug)]
-enum TimerKey {
-    Conn(SlotId),
-    HalfOpen(SlotId),
+struct TimerKey {
+    flow: FlowRef,
+    generation: u32,
+}
+
+impl TimerKey {
+    fn conn(id: SlotId) -> Self {
+        Self::new(Place::Conn(id.index), id)
+    }
+
+    fn half_open(id: SlotId) -> Self {
+        Self::new(Place::HalfOpen(id.index), id)
+    }
+
+    fn new(place: Place, id: SlotId) -> Self {
+        Self {
+            flow: FlowRef::new(place),
+            generation: id.generation,
+        }
+    }
 }
 
 /// Where the next event comes from.
@@ -131,9 +164,15 @@ enum EventSource {
 }
 
 /// Ticks and horizon of the two wheels: active deadlines and idle ones.
-const FINE_TICK: Duration = Duration::from_micros(8);
+const FINE_TICK: Duration = Duration::from_nanos(UNIT_NANOS);
 const COARSE_TICK: Duration = Duration::from_millis(1);
 const HORIZON: Duration = Duration::from_secs(10);
+
+/// Steps of each wheel in a call of [`Stack::handle_timeout`]: slots entered, entries moved down,
+/// entries fired.
+const WHEEL_STEPS: u32 = 1024;
+/// TIME-WAIT records that end in such a call.
+const EXPIRIES: usize = 512;
 
 impl Stack {
     /// A stack without devices and addresses. The same `seed` and the same calls give the same
@@ -153,11 +192,14 @@ impl Stack {
             tracer: Tracer::new(config.trace_capacity),
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second),
+            syn_cookies: SynCookies::new(&secrets),
+            challenges: ChallengeCap::default(),
             secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
-            fragmentable: 0,
+            fragment_ids: FragmentIds::default(),
             destinations: crate::tcp::destination::Destinations::default(),
+            shared_options: crate::tcp::shared_options::SharedOptions::default(),
             config,
             memory_waiters: VecDeque::new(),
         };
@@ -175,6 +217,7 @@ impl Stack {
             foreign_listeners: 0,
             devices: Vec::new(),
             routes: RouteTable::new(),
+            fragments: Fragments::default(),
             neighbors: Neighbors::new(limits.neighbors),
             autoconf: BTreeMap::new(),
             ethernet_devices: 0,
@@ -183,6 +226,7 @@ impl Stack {
             events: VecDeque::new(),
             totals: Totals::default(),
             orphans: 0,
+            orphan_order: VecDeque::new(),
             next_port: 0,
             scratch: egress::Scratch::default(),
         };
@@ -206,19 +250,27 @@ impl Stack {
         self.cx.now = self.cx.now.max(now);
     }
 
-    /// Does what is due at `now`.
+    /// Does what is due at `now`, as much as one call may: at most 1024 steps of
+    /// each timer wheel, and 512 ends of TIME-WAIT. If that was not all of it,
+    /// [`poll_timeout`](Self::poll_timeout) names an instant that is not later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.set_now(now);
-        while let Some(key) = self.fine.pop_due(now) {
+        let mut steps = WHEEL_STEPS;
+        while let Some(key) = self.fine.pop_due(now, &mut steps) {
             self.on_timer(key, true);
         }
-        while let Some(key) = self.coarse.pop_due(now) {
+        let mut steps = WHEEL_STEPS;
+        while let Some(key) = self.coarse.pop_due(now, &mut steps) {
             self.on_timer(key, false);
         }
-        while let Some(id) = self.tables.time_wait.pop_expired(now) {
+        for _ in 0..EXPIRIES {
+            let Some(id) = self.tables.time_wait.oldest_expired(now) else {
+                break;
+            };
             self.end_time_wait(id, crate::state::Cause::TwoMsl);
         }
         self.run_autoconf();
+        self.expire_fragments();
         self.run_neighbor_timers();
         self.run_loopback();
         self.serve_memory_waiters();
@@ -234,6 +286,7 @@ impl Stack {
             self.fine.next_deadline(),
             self.coarse.next_deadline(),
             self.tables.time_wait.peek(),
+            self.fragments.next_deadline(&self.cx),
             self.neighbors.next_deadline(),
             self.autoconf_deadline(),
         ]
@@ -243,26 +296,26 @@ impl Stack {
     }
 
     fn on_timer(&mut self, key: TimerKey, fine: bool) {
-        match key {
-            TimerKey::Conn(id) => {
+        let generation = key.generation;
+        match key.flow.place() {
+            Place::Conn(index) => {
+                let id = SlotId { index, generation };
                 let Some(c) = self.tables.conns.get_mut(id) else {
                     return;
                 };
+                let coarse = &mut c.cold.coarse;
                 let filed = if fine {
-                    &mut c.cold.coarse.filed_fine
+                    &mut coarse.filed_fine
                 } else {
-                    &mut c.cold.coarse.filed_coarse
+                    &mut coarse.filed_coarse
                 };
-                if filed.is_some_and(|at| at > self.cx.now) {
-                    // An earlier deadline was filed since and has fired; this entry is what was
-                    // left of the one before. Filing anew here would keep it alive for ever.
-                    return;
+                if filed.on_fired(self.cx.now) {
+                    crate::tcp::timeouts::handle_due(c, &mut self.cx);
+                    self.settle(id);
                 }
-                *filed = None;
-                crate::tcp::timeouts::handle_due(c, &mut self.cx);
-                self.settle(id);
             }
-            TimerKey::HalfOpen(id) => self.on_half_open_timer(id),
+            Place::HalfOpen(index) => self.on_half_open_timer(SlotId { index, generation }),
+            Place::TimeWait(_) => {}
         }
     }
 
@@ -273,22 +326,31 @@ impl Stack {
         let hash = self.cx.secrets.flow_hash(tuple);
         let tables = &self.tables;
         self.flows
-            .find(hash, |flow| tables.flow_key(flow.place()) == Some(wanted))
+            .find_in(self.flows.bucket_of(hash), hash, |flow| {
+                tables.flow_key(flow.place()) == Some(wanted)
+            })
             .map(FlowRef::place)
     }
 
     fn insert_flow(&mut self, tuple: &FourTuple, place: Place) {
         let (tables, secrets) = (&self.tables, &self.cx.secrets);
         let hash = secrets.flow_hash(tuple);
-        let rehash = |flow: &FlowRef| tables.rehash(secrets, *flow);
+        let rehash = |flow| tables.rehash(secrets, flow);
         self.flows.insert(hash, FlowRef::new(place), rehash);
     }
 
+    /// The same flow stands somewhere else.
+    fn move_flow(&mut self, tuple: &FourTuple, from: Place, to: Place) {
+        let hash = self.cx.secrets.flow_hash(tuple);
+        let moved = self
+            .flows
+            .replace(hash, FlowRef::new(from), FlowRef::new(to));
+        debug_assert!(moved, "{tuple} was not in the flow table");
+    }
+
     fn remove_flow(&mut self, tuple: &FourTuple, place: Place) -> bool {
-        let (tables, secrets) = (&self.tables, &self.cx.secrets);
-        let hash = secrets.flow_hash(tuple);
-        let rehash = |flow: &FlowRef| tables.rehash(secrets, *flow);
-        self.flows.remove(hash, FlowRef::new(place), rehash)
+        let hash = self.cx.secrets.flow_hash(tuple);
+        self.flows.remove(hash, FlowRef::new(place))
     }
 }
 
@@ -299,7 +361,7 @@ impl Tables {
                 let c = self.conns.get_at(index)?;
                 Some(FlowKey {
                     key: c.key,
-                    remote_v6: c.cold.remote_v6,
+                    remote_v6: c.cold.remote_v6(),
                 })
             }
             Place::HalfOpen(index) => {
@@ -309,13 +371,7 @@ impl Tables {
                     remote_v6: entry.remote_v6,
                 })
             }
-            Place::TimeWait(index) => {
-                let record = self.time_wait.records.get_at(index)?;
-                Some(FlowKey {
-                    key: record.key,
-                    remote_v6: record.remote_v6,
-                })
-            }
+            Place::TimeWait(index) => self.time_wait.key_at(index),
         }
     }
 
@@ -332,8 +388,12 @@ impl Tables {
     }
 
     fn rehash(&self, secrets: &Secrets, flow: FlowRef) -> u64 {
-        self.tuple(flow.place())
-            .map_or(0, |tuple| secrets.flow_hash(&tuple))
+        let tuple = self.tuple(flow.place());
+        debug_assert!(
+            tuple.is_some(),
+            "{flow:?} is in the flow table and nowhere else"
+        );
+        tuple.map_or(0, |tuple| secrets.flow_hash(&tuple))
     }
 }
 

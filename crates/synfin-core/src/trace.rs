@@ -213,6 +213,8 @@ pub struct SegmentRecord {
 pub enum SendReason {
     /// The first SYN, or SYN,ACK.
     Open,
+    /// A SYN,ACK that is all there is of a connection (RFC 4987 section 3.6).
+    SynCookie,
     /// New text.
     Text,
     /// New text that carries our FIN, or the FIN alone.
@@ -330,8 +332,12 @@ pub enum ResetReason {
     Refused,
     /// The time to linger ended.
     LingerExpired,
+    /// There are too many connections that the application has left: the oldest goes.
+    OrphanLimit,
     /// The peer asked for both kinds of ECN in one handshake (RFC 9768 section 3.1.5).
     MixedEcn,
+    /// The handshake is over, but the accept queue is full.
+    AcceptQueueFull,
 }
 
 /// The timers of RFC 9293 section 3.8 and its companions.

@@ -173,7 +173,8 @@ impl Engine {
     pub(crate) fn attach(&mut self, port: &SimPort, addresses: &[(IpAddr, u8)], ipv6: Ipv6Config) {
         let device = self.stack.add_device_with(port.caps(), ipv6);
         for (addr, prefix_len) in addresses {
-            self.stack.add_address(device, *addr, *prefix_len);
+            let added = self.stack.add_address(device, *addr, *prefix_len);
+            assert!(added, "{addr}: twice, or IPv6 on an MTU below 1280");
         }
         self.devices.push(device);
     }

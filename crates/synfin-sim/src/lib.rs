@@ -34,6 +34,7 @@ mod digest;
 mod ecn;
 mod executor;
 mod fault;
+mod fragment;
 mod host;
 mod link;
 mod pair;

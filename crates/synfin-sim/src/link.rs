@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use synfin_core::Instant;
 
+use crate::fragment;
 use crate::random::Random;
 
 /// Names a link of a simulation.
@@ -52,6 +53,7 @@ pub struct LinkConfig {
     pub(crate) path_mtu: Option<u32>,
     /// The router does not say what it drops.
     pub(crate) silent: bool,
+    pub(crate) fragment: Option<u32>,
 }
 
 impl Default for LinkConfig {
@@ -72,6 +74,7 @@ impl Default for LinkConfig {
             mtu: 1500,
             path_mtu: None,
             silent: false,
+            fragment: None,
         }
     }
 }
@@ -161,7 +164,8 @@ impl LinkConfig {
     }
 
     /// The largest packet that a router on the way passes on. The devices of the hosts do not know
-    /// it: a longer packet is lost, and its sender hears so by ICMP (RFC 1191, RFC 8201).
+    /// it. A longer packet is lost, and its sender hears so by ICMP (RFC 1191, RFC 8201); IPv4
+    /// without DF goes on in fragments.
     pub fn path_mtu(mut self, octets: u32) -> Self {
         self.path_mtu = Some(octets);
         self.silent = false;
@@ -175,6 +179,29 @@ impl LinkConfig {
             silent: true,
             ..self.path_mtu(octets)
         }
+    }
+
+    /// Packets of more than so many octets, at least 68, go on in fragments, each with a fate of
+    /// its own: IPv4 whatever DF says, IPv6 as if its sender had cut them, as through a tunnel
+    /// whose far end does not put them together. What is recorded of a packet is the fate of its
+    /// first fragment.
+    pub fn fragment(mut self, octets: u32) -> Self {
+        self.fragment = Some(octets.max(68));
+        self
+    }
+
+    /// How long the fragments of a packet are, if it goes on in fragments.
+    pub(crate) fn cuts(&self, packet: &[u8]) -> Option<usize> {
+        let len = packet.len();
+        let by_router = self
+            .path_mtu
+            .filter(|most| len > *most as usize && fragment::may_be_cut(packet));
+        let by_tunnel = self.fragment.filter(|most| len > *most as usize);
+        by_router
+            .into_iter()
+            .chain(by_tunnel)
+            .min()
+            .map(|most| most as usize)
     }
 
     /// The largest packet that goes through.

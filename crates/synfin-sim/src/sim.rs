@@ -54,6 +54,8 @@ struct Link {
     /// The hardware addresses of the ends; none on a link of IP packets.
     stations: Vec<MacAddress>,
     cut: bool,
+    /// Its packets are not recorded.
+    left_out: bool,
     /// The link in whose queues its packets stand, if not in its own.
     queue_of: Option<usize>,
 }
@@ -187,6 +189,7 @@ impl Sim {
             ends,
             stations: Vec::new(),
             cut: false,
+            left_out: false,
             queue_of: None,
         });
         id
@@ -215,6 +218,7 @@ impl Sim {
             ends,
             stations,
             cut: false,
+            left_out: false,
             queue_of: None,
         });
         id

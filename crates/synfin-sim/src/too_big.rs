@@ -14,8 +14,6 @@ const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const MOST_V4: usize = 576;
 const MOST_V6: usize = 1280;
 
-const TTL: u8 = 64;
-
 /// The ICMP error, as a packet to the sender. `None` for what is not IP, or may be fragmented.
 pub(crate) fn answer(packet: &[u8], mtu: u32) -> Option<Vec<u8>> {
     match packet.first()? >> 4 {
@@ -36,19 +34,7 @@ fn answer_v4(packet: &[u8], mtu: u32) -> Option<Vec<u8>> {
         next_hop_mtu: u16::try_from(mtu).ok()?,
         quote: &packet[..packet.len().min(room)],
     };
-    let header = Ipv4Header {
-        src: ROUTER_V4,
-        dst: sent.src,
-        protocol: protocol::ICMP,
-        ttl: TTL,
-        tos: 0,
-        id: 0,
-        dont_fragment: false,
-        more_fragments: false,
-        fragment_offset: 0,
-        total_len: 0,
-        header_len: 0,
-    };
+    let header = Ipv4Header::new(ROUTER_V4, sent.src, protocol::ICMP);
     let mut octets = vec![0; ipv4::HEADER_LEN + message.message_len()];
     let start = header.emit(message.message_len(), &mut octets);
     message.emit(&mut octets[start..]);
@@ -62,15 +48,7 @@ fn answer_v6(packet: &[u8], mtu: u32) -> Option<Vec<u8>> {
         mtu,
         quote: &packet[..packet.len().min(room)],
     };
-    let header = Ipv6Header {
-        src: ROUTER_V6,
-        dst: sent.src,
-        next_header: protocol::ICMPV6,
-        hop_limit: TTL,
-        traffic_class: 0,
-        flow_label: 0,
-        payload_len: 0,
-    };
+    let header = Ipv6Header::new(ROUTER_V6, sent.src, protocol::ICMPV6);
     let mut octets = vec![0; ipv6::HEADER_LEN + message.message_len()];
     let start = header.emit(message.message_len(), &mut octets);
     message.emit(ROUTER_V6, sent.src, &mut octets[start..]);

@@ -282,21 +282,8 @@ fn forged(info: &ConnectionInfo, mtu: u16) -> Vec<u8> {
     tcp[4..8].copy_from_slice(&info.snd_una.raw().to_be_bytes());
     match (local.ip(), remote.ip()) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let header = |src, dst, protocol| Ipv4Header {
-                src,
-                dst,
-                protocol,
-                ttl: 64,
-                tos: 0,
-                id: 0,
-                dont_fragment: true,
-                more_fragments: false,
-                fragment_offset: 0,
-                total_len: 0,
-                header_len: 0,
-            };
             let mut quote = vec![0; 20];
-            header(src, dst, protocol::TCP).emit(1480, &mut quote);
+            Ipv4Header::new(src, dst, protocol::TCP).emit(1480, &mut quote);
             quote.extend_from_slice(&tcp);
             let message = Icmpv4Message::DestinationUnreachable {
                 code: unreachable::FRAGMENTATION_NEEDED,
@@ -304,29 +291,21 @@ fn forged(info: &ConnectionInfo, mtu: u16) -> Vec<u8> {
                 quote: &quote,
             };
             let mut packet = vec![0; 20 + message.message_len()];
-            header(dst, src, protocol::ICMP).emit(message.message_len(), &mut packet);
+            Ipv4Header::new(dst, src, protocol::ICMP).emit(message.message_len(), &mut packet);
             message.emit(&mut packet[20..]);
             packet
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            let header = |src, dst, next_header| Ipv6Header {
-                src,
-                dst,
-                next_header,
-                hop_limit: 64,
-                traffic_class: 0,
-                flow_label: 0,
-                payload_len: 0,
-            };
             let mut quote = vec![0; 40];
-            header(src, dst, protocol::TCP).emit(1460, &mut quote);
+            Ipv6Header::new(src, dst, protocol::TCP).emit(1460, &mut quote);
             quote.extend_from_slice(&tcp);
             let message = Icmpv6Message::PacketTooBig {
                 mtu: mtu.into(),
                 quote: &quote,
             };
             let mut packet = vec![0; 40 + message.message_len()];
-            header(dst, src, protocol::ICMPV6).emit(message.message_len(), &mut packet);
+            let header = Ipv6Header::new(dst, src, protocol::ICMPV6);
+            header.emit(message.message_len(), &mut packet);
             message.emit(dst, src, &mut packet[40..]);
             packet
         }

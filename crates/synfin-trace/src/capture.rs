@@ -120,6 +120,7 @@ fn comment(packet: &Packet) -> Option<String> {
         packet
             .copy_of
             .map(|_| "duplicated by the network".to_owned()),
+        packet.forged.then(|| "forged".to_owned()),
         packet.lost().map(|why| format!("lost: {why}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

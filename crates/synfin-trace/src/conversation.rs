@@ -207,7 +207,8 @@ impl<'a> Conversation<'a> {
 /// then the two go on as one, so that a reader can tell their segments apart.
 fn learn_origins(conversation: &mut Conversation<'_>) {
     let mut last_arrival = [None::<Instant>; 2];
-    for step in &conversation.steps {
+    // A forged SYN is none of the sender's.
+    for step in conversation.steps.iter().filter(|step| !step.packet.forged) {
         let side = step.from.index();
         let sent = step.packet.sent;
         let meets_old = last_arrival[side].is_some_and(|arrival| arrival > sent);

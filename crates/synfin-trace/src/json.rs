@@ -175,6 +175,7 @@ impl Writer<'_, '_> {
         let origin = &self.conversation.origins[step.from.other().index()];
         let reason = match event {
             "lost" => step.packet.lost().map(str::to_owned),
+            "sent" if step.packet.forged => Some("forged".to_owned()),
             "sent" => step.packet.reason.map(words::send_reason),
             _ => None,
         };

@@ -52,6 +52,8 @@ pub struct Packet {
     pub flow: FlowId,
     /// The packet of which this is a copy that the network made.
     pub copy_of: Option<PacketId>,
+    /// Somebody else has sent it in the name of `from`.
+    pub forged: bool,
 }
 
 impl Packet {
@@ -109,6 +111,7 @@ pub(crate) fn parse(id: PacketId, life: u32, trip: Trip) -> Packet {
         reason: None,
         flow: FlowId::NONE,
         copy_of: trip.copy_of,
+        forged: trip.forged,
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Trip {
     pub trace: Option<TraceSeq>,
     /// The packet of which this is a copy that the network made.
     pub copy_of: Option<PacketId>,
+    /// Somebody else has sent it in the name of `from`.
+    pub forged: bool,
 }
 
 /// Collects a [`Timeline`].

@@ -12,6 +12,7 @@ use synfin_core::{
 pub(crate) fn send_reason(reason: SendReason) -> String {
     match reason {
         SendReason::Open => "open".to_owned(),
+        SendReason::SynCookie => "a SYN cookie, nothing is kept".to_owned(),
         SendReason::Text => "new text".to_owned(),
         SendReason::Fin => "no more text".to_owned(),
         SendReason::PathMtuProbe => "new text, a probe of the path MTU".to_owned(),
@@ -157,6 +158,7 @@ pub(crate) const fn reset_reason(reason: ResetReason) -> &'static str {
         ResetReason::ListenerClosed => "listener closed",
         ResetReason::Refused => "refused by the application",
         ResetReason::LingerExpired => "linger expired",
+        ResetReason::OrphanLimit => "too many orphans",
         ResetReason::MixedEcn => "two kinds of ECN in one handshake",
         _ => "reset",
     }

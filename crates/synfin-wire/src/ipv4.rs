@@ -45,6 +45,23 @@ pub struct Ipv4Header {
 }
 
 impl Ipv4Header {
+    /// The header of a packet that is whole and must stay so: TTL 64, DF set, the rest 0.
+    pub const fn new(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8) -> Self {
+        Self {
+            src,
+            dst,
+            protocol,
+            ttl: 64,
+            tos: 0,
+            id: 0,
+            dont_fragment: true,
+            more_fragments: false,
+            fragment_offset: 0,
+            total_len: 0,
+            header_len: HEADER_LEN as u8,
+        }
+    }
+
     /// Reads the header of `packet`, which may be followed by padding. The checksum is not looked
     /// at. covers: 791-1, 1122-1, ATT-39, ATT-64
     pub fn parse(packet: &[u8]) -> Result<Self, ParseError> {
@@ -239,17 +256,9 @@ mod tests {
 
     fn header() -> Ipv4Header {
         Ipv4Header {
-            src: Ipv4Addr::new(10, 0, 0, 1),
-            dst: Ipv4Addr::new(10, 0, 0, 2),
-            protocol: 6,
-            ttl: 64,
-            tos: 0,
             id: 7,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
             total_len: 26,
-            header_len: 20,
+            ..Ipv4Header::new(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2), 6)
         }
     }
 

@@ -32,6 +32,19 @@ pub struct Ipv6Header {
 }
 
 impl Ipv6Header {
+    /// A header with a hop limit of 64, the rest 0.
+    pub const fn new(src: Ipv6Addr, dst: Ipv6Addr, next_header: u8) -> Self {
+        Self {
+            src,
+            dst,
+            next_header,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            payload_len: 0,
+        }
+    }
+
     /// Reads the header of `packet`, which may be followed by padding. covers: ATT-39
     pub fn parse(packet: &[u8]) -> Result<Self, ParseError> {
         let first = *packet.first().ok_or(ParseError::Truncated)?;

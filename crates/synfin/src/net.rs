@@ -272,12 +272,13 @@ impl Net {
         });
     }
 
-    /// Gives the stack an address on a link, and the route to its prefix.
-    pub fn add_address(&self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
+    /// Gives the stack an address on a link, and the route to its prefix. False if it has the
+    /// address already, or if it is one of IPv6 and the link's MTU is below 1280 octets.
+    pub fn add_address(&self, device: DeviceId, addr: IpAddr, prefix_len: u8) -> bool {
         self.host.with(|shard, later| {
             later.drive = true;
-            shard.stack.add_address(device, addr, prefix_len);
-        });
+            shard.stack.add_address(device, addr, prefix_len)
+        })
     }
 
     /// The IPv6 addresses of a link of Ethernet frames with their states: those that are probed
@@ -317,12 +318,13 @@ impl Net {
         })
     }
 
-    /// Changes the MTU of a link in octets.
-    pub fn set_mtu(&self, device: DeviceId, mtu: u32) {
+    /// Changes the MTU of a link in octets. False, and nothing has changed, if there is no such
+    /// link, or if it has IPv6 addresses and `mtu` is below 1280 octets.
+    pub fn set_mtu(&self, device: DeviceId, mtu: u32) -> bool {
         self.host.with(|shard, later| {
             later.drive = true;
-            shard.stack.set_mtu(device, mtu);
-        });
+            shard.stack.set_mtu(device, mtu)
+        })
     }
 }
 

@@ -18,6 +18,8 @@ mod judgement;
 #[cfg(target_os = "linux")]
 mod loss;
 #[cfg(target_os = "linux")]
+mod ping;
+#[cfg(target_os = "linux")]
 mod serve;
 #[cfg(target_os = "linux")]
 mod transfer;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     tests.extend(trouble::tests());
     tests.extend(fast_open::tests());
     tests.extend(urgent::tests());
+    tests.extend(ping::tests());
     tests.extend(loss::tests());
     tests.extend(ethernet::tests());
     tests.extend(ipv6::tests());

@@ -11,6 +11,8 @@ use crate::workspace::{Result, Workspace};
 const REQUIRE_PRIVILEGED: &str = "SYNFIN_REQUIRE_PRIVILEGED";
 /// Random networks for each property of the simulation.
 const RUNS: &str = "SYNFIN_RUNS";
+/// Packets of a flood.
+const FLOOD: &str = "SYNFIN_FLOOD";
 
 /// A named part of the run.
 pub(crate) struct Step {
@@ -42,6 +44,7 @@ pub(crate) fn all(long: bool) -> Vec<Step> {
     ];
     if long {
         steps.push(step("networks", "50,000 random networks", networks));
+        steps.push(step("floods", "attacks with 10^6 packets each", floods));
         steps.push(step(
             "determinism",
             "2,000 random networks, each run twice",
@@ -137,6 +140,16 @@ fn no_std(workspace: &Workspace) -> Result<Count> {
     let mut count = run(build)?;
     if count.failed == 0 {
         count += run(Command::new(target.join("debug/no-std-probe")))?;
+    }
+    Ok(count)
+}
+
+fn floods(_: &Workspace) -> Result<Count> {
+    let mut count = Count::default();
+    for (package, test) in [("synfin-core", "attacks"), ("synfin-sim", "syn_flood")] {
+        let mut command = cargo(&["test", "--release", "-p", package, "--test", test]);
+        command.env(FLOOD, "1000000");
+        count += run(command)?;
     }
     Ok(count)
 }

@@ -3,19 +3,20 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use synfin_core::{Event, StackConfig};
+use synfin_core::{Event, Flags, StackConfig};
 use synfin_sim::{
-    App, AppContext, HostConfig, HostId, LinkConfig, Loss, SegmentFault, SegmentKind, Sim,
+    App, AppContext, HostConfig, HostId, LinkConfig, LinkId, Loss, SegmentFault, SegmentKind, Sim,
     Treatment, Which,
 };
 use synfin_trace::{Happening, Timeline};
 
+use super::attack;
 use super::program::{Process, Setting};
 use super::scene::{Fault, Host, Kind, Scene, Segment};
 use crate::args::DemoArgs;
 
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+pub(super) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+pub(super) const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
 /// No scene lasts longer: R2 is reached after a quarter of an hour.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
@@ -62,9 +63,13 @@ pub(crate) fn run(scene: &Scene, settings: &Settings) -> Timeline {
             link.path_mtu(octets)
         };
     }
-    sim.link(client, server, link);
+    let between = Between {
+        client,
+        server,
+        link: sim.link(client, server, link),
+    };
     for fault in scene.faults {
-        set_fault(&mut sim, server, fault);
+        set_fault(&mut sim, between, fault);
     }
     let body_len = settings.bytes as usize;
     sim.set_app(client, process(scene, Host::Client, body_len));
@@ -96,7 +101,16 @@ fn process(scene: &Scene, which: Host, body_len: usize) -> Scripted {
     Scripted(Process::new(programs, setting))
 }
 
-fn set_fault(sim: &mut Sim, server: HostId, fault: &'static Fault) {
+/// The hosts of a scene and what joins them.
+#[derive(Clone, Copy, Debug)]
+struct Between {
+    client: HostId,
+    server: HostId,
+    link: LinkId,
+}
+
+fn set_fault(sim: &mut Sim, between: Between, fault: &'static Fault) {
+    let server = between.server;
     match *fault {
         Fault::Lose(segment) => sim.add_fault(on_segment(segment, Treatment::Drop)),
         Fault::Delay(segment, ms) => {
@@ -109,6 +123,12 @@ fn set_fault(sim: &mut Sim, server: HostId, fault: &'static Fault) {
                 sim.add_fault(on_segment(segment, Treatment::Window(window)));
             }
         }
+        Fault::Flood(from_ms, count) => attack::flood(sim, server, from_ms, count),
+        Fault::Report(ms) => sim.after(Duration::from_millis(ms), move |sim| {
+            attack::report(sim, server);
+        }),
+        Fault::ForgeReset(ms, offset) => forge(sim, between, ms, Flags::RST, offset),
+        Fault::ForgeSyn(ms, offset) => forge(sim, between, ms, Flags::SYN, offset),
         Fault::Mark(segment) => sim.add_fault(on_segment(segment, Treatment::Mark)),
         Fault::Crash(ms) => sim.after(Duration::from_millis(ms), move |sim| sim.crash(server)),
         Fault::Restart(ms) => sim.after(Duration::from_millis(ms), move |sim| {
@@ -123,6 +143,12 @@ fn set_fault(sim: &mut Sim, server: HostId, fault: &'static Fault) {
             sim.restart(server, Scripted(again));
         }),
     }
+}
+
+fn forge(sim: &mut Sim, between: Between, ms: u64, flags: Flags, offset: i32) {
+    sim.after(Duration::from_millis(ms), move |sim| {
+        attack::forge(sim, between.client, between.link, flags, offset);
+    });
 }
 
 fn on_segment(segment: Segment, treatment: Treatment) -> SegmentFault {

@@ -62,6 +62,14 @@ pub(crate) enum Fault {
     Crash(u64),
     /// After so many milliseconds the server forgets everything and starts again.
     Restart(u64),
+    /// From then on a crowd sends so many SYNs, one each millisecond, and answers nothing.
+    Flood(u64, u32),
+    /// After so many milliseconds the server tells what it has counted.
+    Report(u64),
+    /// After so many milliseconds a RST is forged, so far beyond what the server expects next.
+    ForgeReset(u64, i32),
+    /// The same with a SYN.
+    ForgeSyn(u64, i32),
 }
 
 /// A segment that a fault is about: of this kind, from this host, the first, second ... one.

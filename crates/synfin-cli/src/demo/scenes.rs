@@ -1,5 +1,6 @@
 //! All scenes, in the order of `--list`.
 
+mod attack;
 mod closing;
 mod http;
 mod opening;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scene> {
         opening::SCENES,
         closing,
         trouble::SCENES,
+        attack::SCENES,
         silence::SCENES,
         time_wait::SCENES,
         transfer::SCENES,

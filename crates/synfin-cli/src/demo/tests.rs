@@ -3,7 +3,8 @@
 mod pictures;
 mod recovery;
 
-use synfin_trace::{Conversation, Style, Timeline, json_lines, pcapng, svg};
+use synfin_core::{AckReason, Cause, SendReason};
+use synfin_trace::{Conversation, Lifeline, Packet, Style, Timeline, json_lines, pcapng, svg};
 
 use super::run::{self, Settings};
 use super::scene::Scene;
@@ -115,6 +116,7 @@ fn resets_end_at_once() {
         ("peer-crash", "client gave up: retransmission timed out"),
         ("keep-alive", "client gave up: keep-alive timed out"),
         ("never-closes", "client gave up: FIN-WAIT-2 timed out"),
+        ("blind-reset", "reset by server"),
     ] {
         let summary = summary(&play(scene).1);
         assert_eq!(summary["outcome"], outcome, "{scene}");
@@ -160,6 +162,9 @@ fn what_the_name_says_is_seen() {
         ("never-closes", "FIN-WAIT-2, 60 s"),
         ("half-open", "host restarts"),
         ("open-close", "2 MSL, 60 s"),
+        ("syn-flood", "SYN,ACK seq=0 ack=1 SYN cookie"),
+        ("blind-reset", "RST seq=1033 forged"),
+        ("blind-reset", "ACK ack=33 challenge"),
     ] {
         let text = text(scene);
         assert!(text.contains(words), "{scene}:\n{text}");
@@ -171,6 +176,56 @@ fn what_the_name_says_is_seen() {
         text.contains("FIN-WAIT-2") && text.contains("256 B back"),
         "{text}"
     );
+}
+
+/// The queue is full when the honest client comes: the server keeps nothing of its SYN, and serves
+/// it.
+/// covers: ATT-1, 4987-3
+#[test]
+fn an_honest_client_gets_through_a_flood() {
+    let (client, server) = paths("syn-flood");
+    assert_eq!(
+        client,
+        format!("{OPENS} FIN-WAIT-1 FIN-WAIT-2 TIME-WAIT CLOSED")
+    );
+    assert_eq!(server, format!("{ACCEPTS} CLOSE-WAIT LAST-ACK CLOSED"));
+    let (_, timeline) = play("syn-flood");
+    let connections = Conversation::all(&timeline);
+    assert_eq!(connections.len(), 1, "the crowd is left out");
+    let opened = connections[0].changes(Lifeline::Right);
+    assert_eq!(opened[0].at, opened[1].at, "nothing is kept before the ACK");
+    let text = text("syn-flood");
+    assert!(text.contains("16 half open, 58"), "{text}");
+    assert!(text.contains("cookies, 1 back"), "{text}");
+    assert!(text.contains("256 B back"), "{text}");
+}
+
+/// Two challenges for four forged segments; the connection answers a request in between, and falls
+/// by the one with the exact number.
+/// covers: ATT-15, ATT-17, 5961-1, 5961-2, 5961-3, 5961-4
+#[test]
+fn forged_segments_need_the_exact_number() {
+    let (_, timeline) = play("blind-reset");
+    let packets = timeline.packets.iter();
+    let forged: Vec<&Packet> = packets.clone().filter(|packet| packet.forged).collect();
+    assert_eq!(forged.len(), 4);
+    let challenges =
+        packets.filter(|packet| packet.reason == Some(SendReason::Ack(AckReason::Challenge)));
+    assert_eq!(challenges.count(), 2);
+    let server = Conversation::all(&timeline)[0].changes(Lifeline::Right);
+    let last = server.last().expect("it ends");
+    assert_eq!(Some(last.at), forged[3].arrived());
+    assert_eq!(last.cause, Cause::Reset);
+    let text = text("blind-reset");
+    for words in [
+        "SYN seq=1033 forged",
+        "RST seq=1000033 forged",
+        "RST seq=65 forged",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    assert!(text.contains("512 B back"), "{text}");
+    assert!(json_lines(&timeline).contains("\"reason\":\"forged\""));
 }
 
 /// The answer to the second request is there a round trip earlier.

@@ -94,6 +94,24 @@ impl Pool {
         }
     }
 
+    /// Keeps the content of a frame, in a smaller chunk where it fills little of its own.
+    pub(crate) fn keep_compact(&mut self, mut chunk: Chunk) -> Chunk {
+        if self.cost_of(&chunk) < chunk.capacity() {
+            if let Some(mut copy) = self.alloc(chunk.len()) {
+                copy.extend_from(chunk.as_slice());
+                self.free(chunk);
+                return copy;
+            }
+        }
+        self.keep(&mut chunk);
+        chunk
+    }
+
+    /// What a frame will be charged when it is kept.
+    pub(crate) fn cost_of(&self, chunk: &Chunk) -> usize {
+        cost_of(chunk)
+    }
+
     /// Whether the text of a frame at `RCV.NXT` may be kept: up to the limit.
     pub(crate) fn fits(&self, chunk: &Chunk) -> bool {
         self.kept() + cost_of(chunk) <= self.limit
@@ -130,6 +148,11 @@ impl Pool {
     /// Octets that are charged: all but frames on their way through.
     fn kept(&self) -> usize {
         self.in_use - self.in_transit
+    }
+
+    /// The budget.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     fn hard_mark(&self) -> usize {

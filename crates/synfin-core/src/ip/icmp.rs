@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use synfin_wire::icmpv4::{self, Icmpv4Message};
 use synfin_wire::icmpv6::{self, Icmpv6Message};
 use synfin_wire::{
-    FourTuple, Ipv4Header, Ipv6Header, Quote, SeqNum, extension, parse_quote, protocol,
+    FourTuple, Ipv4Header, Ipv6Header, Quote, SeqNum, extension, ipv6, parse_quote, protocol,
 };
 
 use crate::counters::DropReason;
@@ -21,6 +21,9 @@ pub(crate) struct IcmpMessage {
     pub(crate) dst: IpAddr,
     pub(crate) protocol: u8,
     pub(crate) bytes: Vec<u8>,
+    /// How much of it has left, under which identification; a message that is longer than the path
+    /// takes leaves in parts.
+    pub(crate) sent: Option<(usize, u32)>,
 }
 
 /// What a received message means.
@@ -79,6 +82,8 @@ pub(crate) enum Problem {
     PortUnreachable,
     ProtocolUnreachable,
     Prohibited,
+    /// The rest of a datagram did not come in time.
+    ReassemblyTimeout,
     /// A parameter problem.
     BadHeader {
         code: u8,
@@ -89,6 +94,9 @@ pub(crate) enum Problem {
 /// Octets of an IPv4 error, and of an IPv6 one, headers included.
 const ERROR_MAX_V4: usize = 576;
 const ERROR_MAX_V6: usize = 1280;
+
+/// The code of Time Exceeded for datagrams in fragments, of both families.
+const IN_REASSEMBLY: u8 = 1;
 
 /// Reads a message that came in a packet. covers: 792-2, 1122-13, 1122-14, 1122-21, 4443-1, -4
 pub(crate) fn handle(packet: &Packet, bytes: &[u8]) -> IcmpIn {
@@ -115,6 +123,7 @@ fn handle_v4(packet: &Packet, bytes: &[u8]) -> IcmpIn {
                 dst,
                 protocol: protocol::ICMP,
                 bytes,
+                sent: None,
             });
         }
         Icmpv4Message::DestinationUnreachable {
@@ -167,6 +176,7 @@ fn handle_v6(src: Ipv6Addr, dst: Ipv6Addr, bytes: &[u8]) -> IcmpIn {
                 dst,
                 protocol: protocol::ICMPV6,
                 bytes,
+                sent: None,
             });
         }
         Icmpv6Message::DestinationUnreachable { code, quote } => {
@@ -186,6 +196,11 @@ fn handle_v6(src: Ipv6Addr, dst: Ipv6Addr, bytes: &[u8]) -> IcmpIn {
         }
         Icmpv6Message::ParameterProblem { quote, .. } => {
             (IcmpKind::Soft(SoftError::ParameterProblem), quote)
+        }
+        // covers: 4443-4 (the quote stands where it does in all others, behind four octets)
+        Icmpv6Message::Unknown { body, .. } if message.is_error() => {
+            let quote = body.get(4..).unwrap_or_default();
+            (IcmpKind::Soft(SoftError::UnknownError), quote)
         }
         _ => return IcmpIn::Drop(DropReason::IgnoredIcmp),
     };
@@ -236,6 +251,10 @@ fn error_v4(problem: Problem, packet: &[u8], source: Ipv4Addr) -> Option<IcmpMes
         Problem::PortUnreachable => unreachable(code::PORT),
         Problem::ProtocolUnreachable => unreachable(code::PROTOCOL),
         Problem::Prohibited => unreachable(code::PROHIBITED),
+        Problem::ReassemblyTimeout => Icmpv4Message::TimeExceeded {
+            code: IN_REASSEMBLY,
+            quote,
+        },
         Problem::BadHeader { code, pointer } => Icmpv4Message::ParameterProblem {
             code,
             pointer: pointer as u8,
@@ -250,6 +269,7 @@ fn error_v4(problem: Problem, packet: &[u8], source: Ipv4Addr) -> Option<IcmpMes
         dst,
         protocol: protocol::ICMP,
         bytes,
+        sent: None,
     })
 }
 
@@ -262,11 +282,7 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
     use icmpv6::unreachable as code;
     let header = Ipv6Header::parse(packet).ok()?;
     let payload = header.payload(packet);
-    let whole = &packet[..header.packet_len().min(packet.len())];
-    let upper = extension::walk(whole, &header).ok();
-    let about_error = upper.is_some_and(|upper| {
-        upper.protocol == protocol::ICMPV6 && whole.get(upper.offset).is_none_or(|k| *k < 128)
-    });
+    let about_error = leads_to_error_v6(packet, header.next_header);
     let option_to_many = matches!(problem, Problem::BadHeader { code: 2, .. });
     let to_many = header.dst.is_multicast() && !option_to_many;
     let from_many = header.src.is_multicast() || header.src.is_unspecified();
@@ -281,6 +297,10 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
         Problem::NetUnreachable => unreachable(code::NO_ROUTE),
         Problem::PortUnreachable | Problem::ProtocolUnreachable => unreachable(code::PORT),
         Problem::Prohibited => unreachable(code::PROHIBITED),
+        Problem::ReassemblyTimeout => Icmpv6Message::TimeExceeded {
+            code: IN_REASSEMBLY,
+            quote,
+        },
         Problem::BadHeader { code, pointer } => Icmpv6Message::ParameterProblem {
             code,
             pointer,
@@ -295,7 +315,33 @@ fn error_v6(problem: Problem, packet: &[u8], source: Ipv6Addr) -> Option<IcmpMes
         dst,
         protocol: protocol::ICMPV6,
         bytes,
+        sent: None,
     })
+}
+
+/// Whether the headers lead to an ICMPv6 error or a redirect, or may do so in a part that does not
+/// tell. They are stepped over, not judged: something is wrong with them. covers: 4443-2, ATT-73
+fn leads_to_error_v6(packet: &[u8], mut next_header: u8) -> bool {
+    const REDIRECT: u8 = 137;
+    let mut rest = packet.get(ipv6::HEADER_LEN..).unwrap_or_default();
+    loop {
+        let len = match (next_header, rest) {
+            (
+                protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS,
+                [_, n, ..],
+            ) => 8 + usize::from(*n) * 8,
+            (protocol::FRAGMENT, [next, _, high, low, ..]) => {
+                if *high > 0 || *low & 0xf8 > 0 {
+                    return *next == protocol::ICMPV6;
+                }
+                extension::FRAGMENT_HEADER_LEN
+            }
+            (protocol::ICMPV6, [kind, ..]) => return *kind < 128 || *kind == REDIRECT,
+            _ => return next_header == protocol::ICMPV6,
+        };
+        next_header = rest[0];
+        rest = rest.get(len..).unwrap_or_default();
+    }
 }
 
 #[cfg(test)]

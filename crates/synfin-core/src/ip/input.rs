@@ -2,8 +2,8 @@
 
 use core::net::IpAddr;
 
-use synfin_wire::extension::{self, ChainError};
-use synfin_wire::{Ipv4Header, Ipv6Header, ParseError, icmpv6, ipv4, protocol};
+use synfin_wire::extension::{self, ChainError, UpperLayer};
+use synfin_wire::{Ipv4Header, Ipv6Header, ParseError, icmpv6, ipv4, ipv6, protocol};
 
 use crate::counters::DropReason;
 use crate::ip::address::AddressTable;
@@ -20,8 +20,47 @@ pub(crate) struct Packet {
     pub(crate) ttl: u8,
     /// Type of service, traffic class.
     pub(crate) tos: u8,
-    /// It had a fragment header, be it the only fragment.
+    /// Set for a part of a datagram; the payload is that part.
+    pub(crate) fragment: Option<Fragment>,
+    /// It came in parts, or has a fragment header without need.
     pub(crate) fragmented: bool,
+}
+
+/// Where a part of a datagram belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fragment {
+    pub(crate) id: u32,
+    /// In octets, a multiple of eight.
+    pub(crate) offset: u16,
+    /// This is not the last one.
+    pub(crate) more: bool,
+}
+
+/// What is wrong with the length of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BadLength {
+    Empty,
+    /// Not a multiple of eight, so that the next one cannot begin where it ends.
+    Uneven,
+    /// The datagram would be too long.
+    TooLong,
+}
+
+impl Fragment {
+    /// `before` octets that count stand before the first part. covers: 791-3, 791-4, 8200-7, ATT-59
+    fn check(self, before: usize, len: usize) -> Result<(), BadLength> {
+        const LONGEST: usize = 65_535;
+        if len == 0 {
+            return Err(BadLength::Empty);
+        }
+        if self.more && len % 8 != 0 {
+            return Err(BadLength::Uneven);
+        }
+        if before + usize::from(self.offset) + len > LONGEST {
+            return Err(BadLength::TooLong);
+        }
+        Ok(())
+    }
 }
 
 impl Packet {
@@ -81,23 +120,30 @@ fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
     if ipv4::option_iter(header.options(frame)).any(|option| option.is_err()) {
         return Err(DropReason::BadIpOption);
     }
-    // Nothing is reassembled, so there are no marks to join (3168-11).
-    if header.is_fragment() {
-        return Err(DropReason::Fragment);
+    let payload_len = header.payload(frame).len();
+    let fragment = header.is_fragment().then_some(Fragment {
+        id: header.id.into(),
+        offset: header.fragment_offset,
+        more: header.more_fragments,
+    });
+    if let Some(fragment) = fragment {
+        let checked = fragment.check(header.header_len.into(), payload_len);
+        checked.map_err(|_| DropReason::BadFragment)?;
     }
     Ok(Packet {
         src: header.src.into(),
         dst: header.dst.into(),
         protocol: header.protocol,
         payload_start: usize::from(header.header_len),
-        payload_len: header.payload(frame).len(),
+        payload_len,
         ttl: header.ttl,
         tos: header.tos,
-        fragmented: false,
+        fragment,
+        fragmented: fragment.is_some(),
     })
 }
 
-/// covers: 8200-1, 8200-2, 8200-3, 8200-4, 8200-10
+/// covers: 8200-1, 8200-3, 8200-4, 8200-10
 fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
     let header = Ipv6Header::parse(frame).map_err(|error| match error {
         ParseError::Truncated => DropReason::Truncated,
@@ -105,9 +151,60 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
     })?;
     let whole = &frame[..header.packet_len().min(frame.len())];
     let upper = extension::walk(whole, &header).map_err(|error| refusal(error, &header))?;
-    if upper.fragment.is_some_and(|fragment| !fragment.is_atomic()) {
-        return Err(DropReason::Fragment.into());
+    let part = upper.fragment.filter(|fragment| !fragment.is_atomic());
+    let fragment = part.map(|fragment| Fragment {
+        id: fragment.id,
+        offset: fragment.offset,
+        more: fragment.more_fragments,
+    });
+    let payload_len = whole.len().saturating_sub(upper.offset);
+    match fragment {
+        Some(fragment) => check_part_v6(fragment, &header, upper.offset, payload_len)?,
+        None => check_known(&upper, &header)?,
     }
+    Ok(Packet {
+        src: header.src.into(),
+        dst: header.dst.into(),
+        protocol: upper.protocol,
+        payload_start: upper.offset,
+        payload_len,
+        ttl: header.hop_limit,
+        tos: header.traffic_class,
+        fragment,
+        fragmented: upper.fragment.is_some(),
+    })
+}
+
+/// A part that begins at `start`, behind its fragment header. covers: 8200-7
+fn check_part_v6(
+    fragment: Fragment,
+    header: &Ipv6Header,
+    start: usize,
+    len: usize,
+) -> Result<(), Refused> {
+    let header_at = start - extension::FRAGMENT_HEADER_LEN;
+    let Err(bad) = fragment.check(header_at - ipv6::HEADER_LEN, len) else {
+        return Ok(());
+    };
+    let pointer = match bad {
+        BadLength::Empty => None,
+        BadLength::Uneven => Some(PAYLOAD_LENGTH_AT),
+        BadLength::TooLong => Some(header_at as u32 + FRAGMENT_OFFSET_AT),
+    };
+    let code = icmpv6::problem::HEADER_FIELD;
+    Err(Refused {
+        reason: DropReason::BadFragment,
+        answer: pointer.map(|pointer| HeaderProblem { code, pointer }),
+        multicast: header.dst.is_multicast(),
+    })
+}
+
+/// Where the field stands in the fixed header, and in a fragment header.
+const PAYLOAD_LENGTH_AT: u32 = 4;
+const FRAGMENT_OFFSET_AT: u32 = 2;
+
+/// covers: 8200-2
+fn check_known(upper: &UpperLayer, header: &Ipv6Header) -> Result<(), Refused> {
     let known = [
         protocol::TCP,
         protocol::UDP,
@@ -126,16 +223,7 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
             multicast: header.dst.is_multicast(),
         });
     }
-    Ok(Packet {
-        src: header.src.into(),
-        dst: header.dst.into(),
-        protocol: upper.protocol,
-        payload_start: upper.offset,
-        payload_len: whole.len().saturating_sub(upper.offset),
-        ttl: header.hop_limit,
-        tos: header.traffic_class,
-        fragmented: upper.fragment.is_some(),
-    })
+    Ok(())
 }
 
 fn refusal(error: ChainError, header: &Ipv6Header) -> Refused {
@@ -177,20 +265,37 @@ pub(crate) fn check_addresses(
     foreign: bool,
     loopback: bool,
 ) -> Result<(), DropReason> {
-    if !is_unicast(packet.src, addresses) || is_reserved_source(packet.src) {
-        return Err(DropReason::BadSource);
-    }
-    let from_ourselves = addresses.is_own(packet.src) || packet.src.is_loopback();
-    if from_ourselves && !loopback {
+    if !can_send(packet.src, addresses, loopback) {
         return Err(DropReason::BadSource);
     }
     if !is_unicast(packet.dst, addresses) {
         return Err(DropReason::NotUnicast);
     }
-    if !foreign && !addresses.is_own(packet.dst) {
+    let never_on_a_wire = !loopback && (packet.dst.is_loopback() || is_mapped(packet.dst));
+    if never_on_a_wire || (!foreign && !addresses.is_own(packet.dst)) {
         return Err(DropReason::NotOurs);
     }
     Ok(())
+}
+
+/// Whether the sender of something that is no good packet may be told so.
+pub(crate) fn may_be_answered(
+    packet: &[u8],
+    table: &AddressTable,
+    foreign: bool,
+    loopback: bool,
+) -> bool {
+    addresses(packet).is_some_and(|(src, dst)| {
+        let for_us = foreign || table.is_own(dst) || dst.is_multicast();
+        for_us && can_send(src, table, loopback)
+    })
+}
+
+/// Whether a source address can be. covers: ATT-72, ATT-74
+fn can_send(src: IpAddr, addresses: &AddressTable, loopback: bool) -> bool {
+    let from_ourselves = addresses.is_own(src) || src.is_loopback();
+    let possible = is_unicast(src, addresses) && !is_reserved_source(src);
+    possible && (loopback || !from_ourselves)
 }
 
 pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
@@ -201,11 +306,20 @@ pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
     !addr.is_unspecified() && !addr.is_multicast() && !broadcast
 }
 
-/// 0/8 and class E.
+/// 0/8 and class E, and IPv4 in the shape of IPv6.
 fn is_reserved_source(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(addr) => addr.octets()[0] == 0 || addr.octets()[0] >= 240,
-        IpAddr::V6(_) => false,
+        IpAddr::V6(_) => is_mapped(addr),
+    }
+}
+
+/// ::ffff:0:0/96 stands for IPv4 in interfaces of programs, never in packets (RFC 4291 section
+/// 2.5.5.2). covers: ATT-74
+fn is_mapped(addr: IpAddr) -> bool {
+    match addr {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(addr) => addr.to_ipv4_mapped().is_some(),
     }
 }
 
@@ -307,7 +421,7 @@ mod tests {
         ] {
             assert_eq!(check(src, "10.0.0.1"), Err(DropReason::BadSource), "{src}");
         }
-        for src in ["::", "ff02::1", "::1", "fd00::1"] {
+        for src in ["::", "ff02::1", "::1", "fd00::1", "::ffff:10.0.0.2"] {
             assert_eq!(check(src, "fd00::1"), Err(DropReason::BadSource), "{src}");
         }
         for dst in ["255.255.255.255", "10.0.0.255", "224.0.0.1"] {

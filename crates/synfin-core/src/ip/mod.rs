@@ -1,9 +1,10 @@
-//! The Internet layer: addresses, routes, packets in and out, ICMP.
+//! The Internet layer: addresses, routes, packets in and out, fragments, ICMP.
 //!
 //! TCP sees of it a four-tuple, an effective MSS and a device.
 
 pub(crate) mod address;
 pub(crate) mod autoconf;
+pub(crate) mod fragment;
 pub(crate) mod icmp;
 pub(crate) mod icmp_limit;
 pub(crate) mod input;

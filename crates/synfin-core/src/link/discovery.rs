@@ -67,5 +67,6 @@ fn icmp(src: Ipv6Addr, dst: Ipv6Addr, message: &NdpMessage<'_>) -> IcmpMessage {
         dst: dst.into(),
         protocol: protocol::ICMPV6,
         bytes,
+        sent: None,
     }
 }

@@ -58,7 +58,7 @@ impl Stack {
             device_mtu,
             socket: options.socket,
         };
-        let mut c = Connection::new(opening, &self.cx);
+        let mut c = Connection::new(opening, &mut self.cx);
         destination::on_open(&mut c, &mut self.cx);
         let Ok(id) = self.tables.conns.insert(c) else {
             self.tables.addresses.release(local);
@@ -175,7 +175,8 @@ impl Stack {
     }
 
     fn may_reuse(&self, index: u32) -> bool {
-        let Some(record) = self.tables.time_wait.records.get_at(index) else {
+        let records = &self.tables.time_wait;
+        let Some(record) = records.id_at(index).and_then(|id| records.get(id)) else {
             return false;
         };
         let entered = record.deadline - self.cx.config.tcp.patience.time_wait;
@@ -189,7 +190,7 @@ impl Stack {
         let Some(Place::TimeWait(index)) = self.find_flow(tuple) else {
             return iss;
         };
-        let records = &self.tables.time_wait.records;
+        let records = &self.tables.time_wait;
         let Some(id) = records.id_at(index) else {
             return iss;
         };

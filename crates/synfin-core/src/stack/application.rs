@@ -17,7 +17,7 @@ use crate::ip::icmp::Problem;
 use crate::slab::SlotId;
 use crate::stack::{EventSource, Stack};
 use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Context, Events, Marks};
 use crate::tcp::half_open::Phase;
 use crate::tcp::info::{self, ConnectionInfo};
 use crate::tcp::listener::{ListenAddr, ListenOptions, Listener};
@@ -290,7 +290,7 @@ impl Stack {
             let Some(c) = self.tables.conns.get_mut(conn.0) else {
                 continue;
             };
-            c.cold.listener = None;
+            c.cold.marks.clear(ColdMarks::UNACCEPTED);
             hand_over(c, &mut self.cx);
             self.queue_handed_over(conn.0);
             return Some(conn);
@@ -329,7 +329,7 @@ impl Stack {
         let c = self.tables.conns.get(id.0).filter(|c| !c.is_orphan())?;
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         Some(Conn {
             c,
@@ -522,7 +522,7 @@ impl Conn<'_> {
 
     /// The options of this connection, as the application has set them.
     pub fn options(&self) -> SocketOptions {
-        *self.c.asked_options(&self.cx.config)
+        *self.c.asked_options(self.cx)
     }
 
     /// Copies what could be read without taking it.
@@ -604,6 +604,7 @@ impl ConnMut<'_> {
         self.stack.orphans += 1;
         self.stack
             .with(self.id, |c, cx| user_calls::close(c, cx, linger));
+        self.stack.bound_orphans(self.id);
     }
 
     /// ABORT: RST, and the handle is given back.

@@ -15,6 +15,7 @@ use crate::ip::autoconf::{
     Ipv6Router, Outgoing, Output,
 };
 use crate::ip::input::Packet;
+use crate::ip::path_mtu;
 use crate::ip::route::{ADVERTISED_METRIC, Route};
 use crate::stack::{EventSource, Stack};
 use crate::trace::{FlowId, TraceEvent};
@@ -46,7 +47,8 @@ impl Stack {
     /// With more than 255 devices.
     pub fn add_device_with(&mut self, caps: DeviceCaps, ipv6: Ipv6Config) -> DeviceId {
         let id = self.attach(caps);
-        if let Some(mac) = self.station(id) {
+        let runs = caps.mtu >= path_mtu::MIN_V6.into();
+        if let Some(mac) = self.station(id).filter(|_| runs) {
             let secret = ipv6.stable_secret;
             let secret = secret.unwrap_or_else(|| self.cx.secrets.stable_secret());
             let ids = InterfaceIds::new(secret, mac);
@@ -124,7 +126,6 @@ impl Stack {
     pub(super) fn next_autoconf_message(&mut self, device: DeviceId) -> Option<Outgoing> {
         let message = self.autoconf.get_mut(&device)?.messages.pop_front()?;
         let counters = &mut self.cx.counters;
-        counters.icmp_out += 1;
         match message {
             Outgoing::Probe { .. } => counters.address_probes_out += 1,
             Outgoing::RouterSolicitation { .. } => counters.router_solicits_out += 1,
@@ -228,19 +229,19 @@ impl Stack {
         }
     }
 
-    /// Adds an address where it is probed first; false where there is nobody to ask.
+    /// Adds an address where it is probed first, and tells whether it is new; `None` where there is
+    /// nobody to ask.
     pub(super) fn add_probed_address(
         &mut self,
         device: DeviceId,
         addr: Ipv6Addr,
         prefix_len: u8,
-    ) -> bool {
-        let Some(configured) = self.autoconf.get_mut(&device) else {
-            return false;
-        };
-        configured.autoconf.add_address(addr, prefix_len);
+    ) -> Option<bool> {
+        let own = self.tables.addresses.is_own(addr.into());
+        let configured = self.autoconf.get_mut(&device)?;
+        let added = configured.autoconf.add_address(addr, prefix_len);
         self.heed(device);
-        true
+        Some(added && !own)
     }
 
     /// Forgets an address that is probed, or was, with the route that came with it.

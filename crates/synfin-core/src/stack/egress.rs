@@ -14,21 +14,22 @@ use crate::config::SocketOptions;
 use crate::demux::{FlowKey, Place};
 use crate::driver::{Checksum, DeviceId, Transmit};
 use crate::ip::icmp::IcmpMessage;
-use crate::ip::output::IpMeta;
-use crate::replies::{Reply, SegmentReply};
-use crate::stack::{Stack, TimerKey};
+use crate::ip::output::{IpMeta, PartOut};
+use crate::replies::{CookieReply, Reply, SegmentReply};
+use crate::stack::Stack;
+use crate::stack::cookie_frame::{self, Frame};
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
-use crate::tcp::half_open::HalfOpen;
+use crate::tcp::half_open::{HalfOpen, Offer, first_window};
 use crate::tcp::path_mtu;
-use crate::tcp::recv::{half, timestamps};
+use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
 use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
 use crate::tcp::send::{keep_alive, urgent};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
-use crate::trace::{AckReason, LossSign, SendReason, TraceEvent, TraceSeq};
+use crate::trace::{AckReason, FlowId, LossSign, SendReason, TraceEvent, TraceSeq};
 
 /// Where headers are written, reused for every frame.
 #[derive(Debug, Default)]
@@ -143,13 +144,28 @@ impl Stack {
         Some(chunk)
     }
 
+    /// Replies and flows take turns: neither a flood of the ones nor bulk of the others keeps the
+    /// rest waiting.
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
         if let Some(plan) = self.plan_autoconf(device) {
             return Some(plan);
         }
-        if let Some(reply) = self.cx.replies.pop(device) {
-            return Some(self.plan_reply(device, &reply));
+        let state = self.devices.get_mut(device.index())?.as_mut()?;
+        if core::mem::take(&mut state.replied) && !state.ready.is_empty() {
+            let plan = self.next_of_flows(device);
+            return plan.or_else(|| self.next_reply(device));
         }
+        let plan = self.next_reply(device);
+        plan.or_else(|| self.next_of_flows(device))
+    }
+
+    fn next_reply(&mut self, device: DeviceId) -> Option<Plan> {
+        let reply = self.cx.replies.pop(device)?;
+        self.devices.get_mut(device.index())?.as_mut()?.replied = true;
+        Some(self.plan_reply(device, reply))
+    }
+
+    fn next_of_flows(&mut self, device: DeviceId) -> Option<Plan> {
         loop {
             let flow = *self.devices.get(device.index())?.as_ref()?.ready.front()?;
             let plan = match flow.place() {
@@ -257,13 +273,11 @@ impl Stack {
                 reason,
             )
         };
-        let flow = entry.flow;
+        let (flow, device) = (entry.flow, entry.device);
         if !challenge {
-            let deadline = self.cx.now + entry.patience(&self.cx);
-            entry.deadline = deadline;
-            self.coarse.insert(deadline, TimerKey::HalfOpen(id));
+            entry.deadline = self.cx.now + entry.patience(&self.cx);
+            self.file_half_open(id);
         }
-        let device = entry.device;
         count_syn_ack(&mut self.cx, challenge, repeats);
         let tuple = self.tables.tuple_of(&key);
         let ttl = self.hop_limit(device, &tuple, socket.ttl);
@@ -298,15 +312,13 @@ impl Stack {
         told.unwrap_or(chosen)
     }
 
-    fn plan_reply(&mut self, device: DeviceId, reply: &Reply) -> Plan {
+    fn plan_reply(&mut self, device: DeviceId, reply: Reply) -> Plan {
         match reply {
-            Reply::Segment(segment) => self.plan_segment_reply(segment),
-            Reply::Icmp(message) => {
-                self.cx.counters.icmp_out += 1;
-                self.plan_icmp(message, self.cx.config.socket.ttl)
-            }
-            Reply::Arp { to, packet } => self.plan_arp(device, *to, packet),
-            Reply::Discovery { to, message } => self.plan_discovery(*to, message),
+            Reply::Segment(segment) => self.plan_segment_reply(&segment),
+            Reply::SynCookie(cookie) => self.plan_cookie(&cookie),
+            Reply::Icmp(message) => self.plan_icmp(device, message, self.cx.config.socket.ttl),
+            Reply::Arp { to, packet } => self.plan_arp(device, to, &packet),
+            Reply::Discovery { to, message } => self.plan_discovery(device, to, message),
         }
     }
 
@@ -349,7 +361,51 @@ impl Stack {
         Plan::of_header(reply.seq, trace)
     }
 
-    fn plan_icmp(&mut self, message: &IcmpMessage, ttl: u8) -> Plan {
+    /// covers: 4987-8
+    fn plan_cookie(&mut self, cookie: &CookieReply) -> Plan {
+        let listener = self.listeners.get(cookie.listener.0);
+        let socket = listener.and_then(|listener| listener.options.socket.as_ref());
+        let socket = socket.unwrap_or(&self.cx.config.socket);
+        let offer = &cookie.baked.offer;
+        self.cx.counters.out_segs += 1;
+        self.cx.counters.syn_cookies_sent += 1;
+        let frame = Frame {
+            cookie,
+            flags: Flags::SYN | Flags::ACK | offer.ecn.flags(1),
+            wnd: first_window(socket, &self.cx.config),
+            window_scale: offer
+                .window_scale
+                .map(|_| recv_window::shift_for(socket, &self.cx.config).get()),
+            ttl: socket.ttl,
+            tos: socket.tos,
+            flow_label: flow_label(&self.cx, &cookie.tuple),
+        };
+        let plain = socket.advertised_timeout.is_none() && offer.ecn.option(1).is_none();
+        if plain && !self.cx.tracer.is_on() {
+            let to = &mut self.scratch.header;
+            let start = to.len();
+            to.resize(start + cookie_frame::LONGEST, 0);
+            let whole = to[start..].first_chunk_mut().expect("just made so long");
+            let len = cookie_frame::write(&frame, whole);
+            to.truncate(start + len);
+            return Plan::of_header(cookie.baked.iss, None);
+        }
+        let out = general_cookie(&frame, socket);
+        self.write_cookie(&out)
+    }
+
+    fn write_cookie(&mut self, out: &Outgoing) -> Plan {
+        let reason = SendReason::SynCookie;
+        let trace = trace_sent(&mut self.cx, FlowId::NONE, out, Shift::NONE, reason);
+        let scratch = &mut self.scratch.header;
+        let checksum = write(scratch, &self.cx, out, &Slices::default(), false);
+        Plan {
+            checksum,
+            ..Plan::of_header(out.header.seq, trace)
+        }
+    }
+
+    fn plan_icmp(&mut self, device: DeviceId, message: IcmpMessage, ttl: u8) -> Plan {
         let meta = IpMeta {
             src: message.src,
             dst: message.dst,
@@ -359,12 +415,52 @@ impl Stack {
             flow_label: 0,
             fragment_id: None,
         };
+        let mtu = self.mtu_towards(device, message.dst);
         let header = &mut self.scratch.header;
-        let start = header.len();
-        header.resize(start + meta.header_len(), 0);
-        meta.emit(message.bytes.len(), &mut header[start..]);
-        header.extend_from_slice(&message.bytes);
+        if message.sent.is_none() && meta.header_len() + message.bytes.len() <= mtu {
+            let start = header.len();
+            header.resize(start + meta.header_len(), 0);
+            meta.emit(message.bytes.len(), &mut header[start..]);
+            header.extend_from_slice(&message.bytes);
+            self.cx.counters.icmp_out += 1;
+        } else {
+            self.write_part(device, message, &meta, mtu);
+        }
         Plan::of_header(SeqNum::new(0), None)
+    }
+}
+
+impl Stack {
+    /// The largest packet that the device takes, and the path as far as it is known.
+    fn mtu_towards(&self, device: DeviceId, dst: IpAddr) -> usize {
+        let mtu = self.mtu_of(device, dst.is_ipv6()).unwrap_or(1280);
+        let known = self.cx.path_mtus.get(dst);
+        usize::from(known.map_or(mtu, |known| mtu.min(known.mtu)))
+    }
+
+    /// Writes the next part of a message that is too long; the rest of it stays the first in its
+    /// queue.
+    fn write_part(&mut self, device: DeviceId, message: IcmpMessage, meta: &IpMeta, mtu: usize) {
+        let mut message = message;
+        let (from, id) = message.sent.unwrap_or_else(|| {
+            self.cx.counters.frag_oks += 1;
+            self.cx.counters.icmp_out += 1;
+            let (ids, secrets) = (&mut self.cx.fragment_ids, &self.cx.secrets);
+            (0, ids.next(secrets, meta.src, meta.dst, meta.protocol))
+        });
+        self.cx.counters.frag_creates += 1;
+        let to = message.bytes.len().min(from + meta.room_in_part(mtu));
+        let part = PartOut {
+            id,
+            // A message is no longer than what came in a packet.
+            offset: from as u16,
+            more: to < message.bytes.len(),
+        };
+        meta.emit_part(part, &message.bytes[from..to], &mut self.scratch.header);
+        if part.more {
+            message.sent = Some((to, id));
+            self.cx.replies.put_back(device, Reply::Icmp(message));
+        }
     }
 }
 
@@ -408,11 +504,11 @@ fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u1
     if !path_mtu::may_be_fragmented(c, cx) {
         return None;
     }
-    cx.fragmentable = cx.fragmentable.wrapping_add(1);
-    let start = cx
-        .secrets
-        .fragment_offset(tuple.local.ip(), tuple.remote.ip());
-    Some(start.wrapping_add(cx.fragmentable))
+    let (local, remote) = (tuple.local.ip(), tuple.remote.ip());
+    let id = cx
+        .fragment_ids
+        .next(&cx.secrets, local, remote, protocol::TCP);
+    Some(id as u16)
 }
 
 /// covers: 9293-MUST-14, 9293-SHLD-5, 9293-MUST-65, 7323-10, 7323-13, 2018-1, 2018-3
@@ -453,7 +549,7 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
             c.marks.has(Marks::SACK)
         },
         timestamps: timestamps.then(|| timestamps::option(c, cx.now)),
-        user_timeout: user_timeout::advertised(c.options(&cx.config)),
+        user_timeout: user_timeout::advertised(c.options(cx)),
         fast_open: fast_open::option(c),
         ..Options::default()
     }
@@ -467,7 +563,7 @@ fn outgoing(
     field: u16,
     options: Options,
 ) -> Outgoing {
-    let socket = c.options(&cx.config);
+    let socket = c.options(cx);
     let tuple = FourTuple {
         local: core::net::SocketAddr::new(local, c.key.local_port),
         remote: core::net::SocketAddr::new(c.remote_ip(), c.key.remote_port),
@@ -529,18 +625,65 @@ fn syn_ack_header(
     client: IpAddr,
 ) -> Header {
     let offers_cookie = entry.offers_cookie && entry.copies == 1;
-    let options = Options {
-        mss: Some(entry.own_mss),
-        window_scale: entry.offer.window_scale.map(|_| entry.shift.get()),
-        sack_permitted: entry.offer.sack,
-        timestamps: entry.timestamps(cx.now),
-        accecn: entry.offer.ecn.option(entry.copies),
-        user_timeout: user_timeout::advertised(socket),
-        fast_open: offers_cookie.then(|| fast_open::fresh_cookie(cx, client)),
-        ..Options::default()
-    };
+    let (offer, copies) = (&entry.offer, entry.copies);
+    let mut options = syn_ack_options(offer, copies, entry.own_mss, entry.shift, socket);
+    options.timestamps = entry.timestamps(cx.now);
+    options.fast_open = offers_cookie.then(|| fast_open::fresh_cookie(cx, client));
     let flags = Flags::SYN | Flags::ACK | entry.offer.ecn.flags(entry.copies);
     half_open_header(entry, entry.iss, flags, entry.rcv_wnd, options)
+}
+
+/// A SYN,ACK with a cookie as any other segment.
+fn general_cookie(frame: &Frame<'_>, socket: &SocketOptions) -> Outgoing {
+    let cookie = frame.cookie;
+    let offer = &cookie.baked.offer;
+    let shift = Shift::new(frame.window_scale.unwrap_or(0));
+    let mut options = syn_ack_options(offer, 1, cookie.own_mss, shift, socket);
+    options.timestamps = cookie.baked.timestamps;
+    Outgoing {
+        tuple: cookie.tuple,
+        header: Header {
+            src_port: cookie.tuple.local.port(),
+            dst_port: cookie.tuple.remote.port(),
+            seq: cookie.baked.iss,
+            ack: cookie.irs + 1,
+            flags: frame.flags,
+            wnd: frame.wnd,
+            urgent: 0,
+            options,
+        },
+        text_len: 0,
+        ttl: socket.ttl,
+        tos: socket.tos,
+        fragment_id: None,
+    }
+}
+
+/// covers: 8504-1
+fn flow_label(cx: &Context, tuple: &FourTuple) -> u32 {
+    if tuple.is_ipv6() {
+        cx.secrets.flow_label(tuple)
+    } else {
+        0
+    }
+}
+
+/// What the SYN,ACK of an entry and one with a cookie have in common.
+fn syn_ack_options(
+    offer: &Offer,
+    copies: u8,
+    own_mss: u16,
+    shift: Shift,
+    socket: &SocketOptions,
+) -> Options {
+    Options {
+        mss: Some(own_mss),
+        window_scale: offer.window_scale.map(|_| shift.get()),
+        sack_permitted: offer.sack,
+        accecn: offer.ecn.option(copies),
+        user_timeout: user_timeout::advertised(socket),
+        ..Options::default()
+    }
 }
 
 /// The window of what is no SYN is scaled. covers: 7323-4
@@ -620,11 +763,7 @@ fn write(
     offload: bool,
 ) -> Checksum {
     let (src, dst) = (out.tuple.local.ip(), out.tuple.remote.ip());
-    let flow_label = if src.is_ipv6() {
-        cx.secrets.flow_label(&out.tuple)
-    } else {
-        0
-    };
+    let flow_label = flow_label(cx, &out.tuple);
     let meta = IpMeta {
         src,
         dst,

@@ -10,6 +10,7 @@ use crate::tcp::fast_open::{self, Opening, Standing};
 use crate::tcp::recv::{text, urgent};
 use crate::tcp::segment::Arrival;
 use crate::tcp::segment_arrives::Origin;
+use crate::tcp::tally::Segments;
 use crate::trace::{FastOpenEvent, TraceEvent};
 
 impl Stack {
@@ -94,7 +95,9 @@ impl Stack {
         };
         c.active().fast_open = Some(alloc::boxed::Box::new(opening));
         c.marks.set(Marks::SEND_SYN);
-        c.cold.stats.text_segments_received = u32::from(len > 0);
+        if len > 0 {
+            c.cold.count_segment(Segments::TextReceived);
+        }
         arrival.trim_left(1);
         let end = arrival.seg.end();
         if end.after(c.rcv.edge) {

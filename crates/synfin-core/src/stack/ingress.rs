@@ -12,6 +12,7 @@ use crate::counters::DropReason;
 use crate::demux::Place;
 use crate::driver::DeviceId;
 use crate::frame::{Frame, FrameBatch};
+use crate::ip::fragment::Part;
 use crate::ip::icmp::{self, IcmpError, IcmpIn, IcmpMessage, Problem};
 use crate::ip::input::{self, Packet};
 use crate::ip::output::IpMeta;
@@ -43,15 +44,18 @@ impl Stack {
     pub fn handle_frame(&mut self, now: Instant, device: DeviceId, frame: Frame) {
         self.set_now(now);
         self.handle_chunk(device, frame.chunk);
+        self.relieve_fragments();
     }
 
     /// Takes frames that arrived together: the same result as one by one. covers: 9293-MUST-58,
     /// 9293-MUST-59, EV-14
     pub fn handle_batch(&mut self, now: Instant, device: DeviceId, frames: &mut FrameBatch) {
         self.set_now(now);
+        self.warm(frames);
         for frame in frames.drain() {
             self.handle_chunk(device, frame.chunk);
         }
+        self.relieve_fragments();
         self.serve_memory_waiters();
     }
 
@@ -65,7 +69,10 @@ impl Stack {
 
     pub(super) fn handle_packet(&mut self, device: DeviceId, mut chunk: Chunk, via: Via) {
         match self.accept_packet(device, &mut chunk, via) {
-            Ok(packet) => self.deliver(device, &packet, chunk),
+            Ok(packet) => match Part::of(&packet, device) {
+                Some(part) => self.take_part(&part, chunk),
+                None => self.deliver(device, &packet, chunk),
+            },
             Err(reason) => {
                 self.cx.counters.count_drop(reason);
                 self.cx.pool.free(chunk);
@@ -73,7 +80,7 @@ impl Stack {
         }
     }
 
-    fn accept_packet(
+    pub(super) fn accept_packet(
         &mut self,
         device: DeviceId,
         chunk: &mut Chunk,
@@ -82,7 +89,9 @@ impl Stack {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
             Ok(packet) => {
-                if via != Via::Packets && is_of_link(&packet, packet.payload(chunk.as_slice())) {
+                let payload = packet.payload(chunk.as_slice());
+                let whole = packet.fragment.is_none();
+                if via != Via::Packets && whole && is_of_link(&packet, payload) {
                     // They have rules of their own for addresses.
                     return Ok(packet);
                 }
@@ -93,9 +102,14 @@ impl Stack {
                 Ok(packet)
             }
             Err(refused) => {
+                let foreign = self.foreign_listeners > 0;
+                let table = &self.tables.addresses;
                 // Not every station is to answer.
                 let to_all = via == Via::EthernetGroup && !refused.multicast;
-                if let Some(problem) = refused.answer.filter(|_| !to_all) {
+                let answer = refused.answer.filter(|_| {
+                    !to_all && input::may_be_answered(chunk.as_slice(), table, foreign, loopback)
+                });
+                if let Some(problem) = answer {
                     let problem = Problem::BadHeader {
                         code: problem.code,
                         pointer: problem.pointer,
@@ -116,10 +130,16 @@ impl Stack {
         Ok(())
     }
 
-    fn deliver(&mut self, device: DeviceId, packet: &Packet, mut chunk: Chunk) {
+    pub(super) fn deliver(&mut self, device: DeviceId, packet: &Packet, mut chunk: Chunk) {
         let whole = chunk.as_slice();
         match packet.protocol {
             protocol::TCP => return self.deliver_tcp(device, packet, chunk),
+            // covers: 8504-2 (RFC 6980: none of it may stand behind a fragment header)
+            protocol::ICMPV6
+                if packet.fragmented && is_discovery(packet, packet.payload(whole)) =>
+            {
+                self.cx.counters.count_drop(DropReason::FragmentedDiscovery);
+            }
             protocol::ICMP | protocol::ICMPV6 => {
                 self.deliver_icmp(device, packet, whole);
             }
@@ -159,7 +179,7 @@ impl Stack {
 
     fn answer_echo(&mut self, device: DeviceId, reply: IcmpMessage) {
         self.cx.counters.icmp_echo += 1;
-        self.cx.reply_with_icmp(device, reply);
+        self.cx.reply_with_echo(device, reply);
     }
 
     /// Tells the sender of a packet what was wrong with it, where that is allowed.
@@ -174,7 +194,7 @@ impl Stack {
         };
         let message = source.and_then(|source| icmp::error_about(problem, packet, source));
         if let Some(message) = message {
-            self.cx.reply_with_icmp(device, message);
+            self.cx.reply_with_icmp_error(device, message);
         }
     }
 
@@ -269,7 +289,7 @@ impl Stack {
             self.cx.trace(c.cold.flow, TraceEvent::Received { segment });
         }
         c.cold.last_received = crate::time::Tick::of(self.cx.now);
-        c.cold.stats.on_received(arrival.seg.text_len);
+        c.cold.count_received(arrival.seg.text_len);
         let before = (c.snd.una, c.rcv.nxt);
         if c.state == State::SynSent {
             syn_sent::in_syn_sent(c, &mut self.cx, origin, arrival);

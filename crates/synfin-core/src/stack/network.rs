@@ -9,8 +9,9 @@ use crate::demux::{FlowRef, Place};
 use crate::driver::{DeviceCaps, DeviceId, Medium};
 use crate::event::{CloseReason, SoftError};
 use crate::frame::Frame;
-use crate::ip::address::AddrId;
+use crate::ip::address::{AddrId, ConfiguredAddress};
 use crate::ip::autoconf::Ipv6Config;
+use crate::ip::path_mtu;
 use crate::ip::route::Route;
 use crate::link::neighbor::Waiting;
 use crate::slab::SlotId;
@@ -18,7 +19,8 @@ use crate::stack::Stack;
 use crate::stack::autoconf::Ipv6Link;
 use crate::stack::link::Towards;
 use crate::state::Cause;
-use crate::tcp::path_mtu;
+use crate::tcp::path_mtu::on_device_change;
+use crate::tcp::time_wait::{Family, TimeWaitQueue};
 use crate::time::Instant;
 
 /// A device as the stack keeps it.
@@ -36,6 +38,8 @@ pub(super) struct DeviceState {
     /// The last destination, and the way to it.
     pub(super) last_way: Option<(IpAddr, Towards)>,
     pub(super) ipv6: Ipv6Link,
+    /// The last frame was a reply without a connection: flows have the next one.
+    pub(super) replied: bool,
 }
 
 /// Segments that a flow may send before the next one has its turn.
@@ -84,6 +88,7 @@ impl Stack {
             defended: None,
             last_way: None,
             ipv6: Ipv6Link::default(),
+            replied: false,
         };
         let free = self.devices.iter().position(Option::is_none);
         let index = free.unwrap_or(self.devices.len());
@@ -101,7 +106,7 @@ impl Stack {
     /// Detaches a device with its addresses and routes. Connections on it end as when
     /// [`remove_address`](Self::remove_address) is called.
     pub fn remove_device(&mut self, id: DeviceId) {
-        let on_it = |entry: &&crate::ip::address::ConfiguredAddress| entry.device == id;
+        let on_it = |entry: &&ConfiguredAddress| entry.device == id;
         let addresses: Vec<IpAddr> = self
             .tables
             .addresses
@@ -126,19 +131,26 @@ impl Stack {
     /// Gives the stack an address on a device, and the route to its prefix. On an Ethernet link an
     /// IPv4 address is announced (RFC 5227 section 2.3), and an IPv6 address becomes ours when
     /// nobody else has claimed it for a second (RFC 4862 section 5.4): see
-    /// [`ipv6_addresses`](Self::ipv6_addresses) and [`Event::Ipv6Changed`](crate::Event).
-    pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) {
+    /// [`ipv6_addresses`](Self::ipv6_addresses) and [`Event::Ipv6Changed`](crate::Event). False if
+    /// it has the address already, or if IPv6 cannot run on the device, whose MTU is below 1280
+    /// octets (RFC 8200 section 5). covers: 8200-5
+    pub fn add_address(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) -> bool {
+        let mtu = self.device(device).map_or(0, |state| state.caps.mtu);
+        if addr.is_ipv6() && mtu < path_mtu::MIN_V6.into() {
+            return false;
+        }
         self.routes.add(Route::on_link(addr, prefix_len, device));
         self.forget_redirects();
         if let IpAddr::V6(addr) = addr {
-            if self.add_probed_address(device, addr, prefix_len) {
-                return;
+            if let Some(added) = self.add_probed_address(device, addr, prefix_len) {
+                return added;
             }
         }
-        let new = self.tables.addresses.add(device, addr, prefix_len);
-        if let (true, IpAddr::V4(addr)) = (new, addr) {
+        let added = self.tables.addresses.add(device, addr, prefix_len);
+        if let (true, IpAddr::V4(addr)) = (added, addr) {
             self.announce(device, addr);
         }
+        added
     }
 
     /// Takes an address away. Connections on it end with
@@ -202,13 +214,15 @@ impl Stack {
                 self.remove_half_open(id, Cause::Unreachable);
             }
         }
-        let mut index = 0;
-        while let Some(at) = self.tables.time_wait.records.next_occupied(index) {
-            index = at + 1;
-            let records = &self.tables.time_wait.records;
-            let of_it = records.get_at(at).is_some_and(|r| r.key.local == local);
-            if let (true, Some(id)) = (of_it, records.id_at(at)) {
-                self.end_time_wait(id, Cause::Evicted);
+        for family in [Family::V4, Family::V6] {
+            let mut from = 0;
+            while let Some(at) = self.tables.time_wait.next(family, from) {
+                from = at + 1;
+                let id = TimeWaitQueue::id_of(family, at);
+                let record = self.tables.time_wait.get(id);
+                if record.is_some_and(|record| record.key.local == local) {
+                    self.end_time_wait(id, Cause::Evicted);
+                }
             }
         }
     }
@@ -225,10 +239,18 @@ impl Stack {
         self.routes.remove(route)
     }
 
-    /// Changes the MTU of a device in octets; connections over it follow. covers: AB-32
-    pub fn set_mtu(&mut self, device: DeviceId, mtu: u32) {
+    /// Changes the MTU of a device in octets; connections over it follow. False if there is no
+    /// such device, or if it has IPv6 addresses and `mtu` is below the 1280 octets that IPv6 needs
+    /// (RFC 8200 section 5); then nothing has changed. covers: AB-32, 8200-5
+    pub fn set_mtu(&mut self, device: DeviceId, mtu: u32) -> bool {
+        let own = &self.tables.addresses;
+        let is_v6 = |own: &ConfiguredAddress| own.device == device && own.addr.is_ipv6();
+        let has_v6 = own.configured().any(is_v6) || self.ipv6_addresses(device).next().is_some();
+        if has_v6 && mtu < path_mtu::MIN_V6.into() {
+            return false;
+        }
         let Some(Some(state)) = self.devices.get_mut(device.index()) else {
-            return;
+            return false;
         };
         state.caps.mtu = mtu;
         state.caps.max_unit = state.caps.max_unit.max(mtu);
@@ -236,6 +258,7 @@ impl Stack {
         self.bound_ipv6_mtu(device, mtu);
         self.tell_mtu(device, false);
         self.tell_mtu(device, true);
+        true
     }
 
     /// A router has told the MTU of a link; only IPv6 heeds it. covers: 4861-8
@@ -258,7 +281,7 @@ impl Stack {
                 continue;
             };
             if c.cold.device == device && c.remote_ip().is_ipv6() == v6 {
-                path_mtu::on_device_change(c, &mut self.cx, device_mtu);
+                on_device_change(c, &mut self.cx, device_mtu);
                 self.settle_at(at);
             }
         }
@@ -279,7 +302,7 @@ impl Stack {
     }
 
     /// The largest packet of a family that a device takes.
-    fn mtu_of(&self, device: DeviceId, v6: bool) -> Option<u16> {
+    pub(super) fn mtu_of(&self, device: DeviceId, v6: bool) -> Option<u16> {
         let state = self.device(device)?;
         let told = state.ipv6.mtu.filter(|_| v6);
         let mtu = told.map_or(state.caps.mtu, |told| told.min(state.caps.mtu));

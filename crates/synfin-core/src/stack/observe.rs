@@ -14,6 +14,7 @@ use crate::state::State;
 use crate::tcp::connection::Marks;
 use crate::tcp::destination::DestinationMetrics;
 use crate::tcp::invariants;
+use crate::tcp::time_wait::{Family, TimeWaitQueue};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind, TraceRecord};
 
@@ -53,7 +54,7 @@ impl Index<State> for Totals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     table: u8,
-    index: u32,
+    index: u64,
 }
 
 /// Which flows a listing shows; `None` means any.
@@ -85,7 +86,7 @@ pub struct ConnectionRow {
     pub tuple: FourTuple,
     /// Its state.
     pub state: State,
-    /// Its name in traces.
+    /// Its name in traces; [`FlowId::NONE`] in TIME-WAIT if there was no trace when that began.
     pub flow: FlowId,
     /// Octets that wait to be read.
     pub recv_queue: u32,
@@ -169,28 +170,28 @@ impl Stack {
     }
 
     fn next_place(&self, cursor: &mut Cursor) -> Option<Place> {
+        let tables = &self.tables;
+        let time_wait = |family, from| {
+            let at = tables.time_wait.next(family, from)?;
+            let id = TimeWaitQueue::id_of(family, at);
+            Some((at, Place::TimeWait(id.index)))
+        };
         loop {
+            let slot = u32::try_from(cursor.index).unwrap_or(u32::MAX);
             let next = match cursor.table {
-                0 => self
-                    .tables
-                    .half_open
-                    .next_occupied(cursor.index)
-                    .map(Place::HalfOpen),
-                1 => self
-                    .tables
-                    .conns
-                    .next_occupied(cursor.index)
-                    .map(Place::Conn),
-                2 => self
-                    .tables
-                    .time_wait
-                    .records
-                    .next_occupied(cursor.index)
-                    .map(Place::TimeWait),
+                0 => {
+                    let at = tables.half_open.next_occupied(slot);
+                    at.map(|at| (u64::from(at), Place::HalfOpen(at)))
+                }
+                1 => {
+                    let at = tables.conns.next_occupied(slot);
+                    at.map(|at| (u64::from(at), Place::Conn(at)))
+                }
+                2 => time_wait(Family::V4, cursor.index),
+                3 => time_wait(Family::V6, cursor.index),
                 _ => return None,
             };
-            if let Some(place) = next {
-                let (Place::HalfOpen(at) | Place::Conn(at) | Place::TimeWait(at)) = place;
+            if let Some((at, place)) = next {
                 cursor.index = at + 1;
                 return Some(place);
             }
@@ -218,9 +219,11 @@ impl Stack {
                 row.timer = Some((TimerKind::Retransmit, entry.deadline));
             }
             Place::TimeWait(index) => {
-                let record = self.tables.time_wait.records.get_at(index)?;
+                let records = &self.tables.time_wait;
+                let id = records.id_at(index)?;
+                let record = records.get(id)?;
                 row.state = State::TimeWait;
-                row.flow = record.flow;
+                row.flow = records.flow(id);
                 row.timer = Some((TimerKind::TimeWait, record.deadline));
             }
             Place::Conn(index) => {
@@ -271,6 +274,7 @@ impl Stack {
             self.tables.conns.len() + self.tables.half_open.len() > 0 || self.orphans == 0,
             "INV-11: orphans are counted and no connection is there"
         );
+        self.fragments.check(&self.cx);
     }
 
     /// Checks the invariants of one connection.

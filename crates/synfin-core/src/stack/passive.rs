@@ -4,23 +4,26 @@ use core::net::SocketAddr;
 
 use synfin_wire::{Flags, FourTuple};
 
+use crate::config::AcceptOverflow;
 use crate::counters::DropReason;
 use crate::demux::{FlowKey, Place};
+use crate::driver::DeviceId;
 use crate::event::{CloseReason, Event, IncomingId, ListenerId};
 use crate::ip::icmp::{IcmpError, IcmpKind};
 use crate::replies::{Reply, SegmentReply};
 use crate::slab::SlotId;
+use crate::stack::syn_queue::{Admission, Target};
 use crate::stack::{EventSource, Stack, TimerKey};
 use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Events, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Events, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
-use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict};
-use crate::tcp::recv::{tuning, window as recv_window};
+use crate::tcp::half_open::{HalfOpen, Offer, Phase, Verdict, first_window};
+use crate::tcp::recv::window as recv_window;
 use crate::tcp::reset::{self, ChallengeLimiter};
 use crate::tcp::segment::{Arrival, Seg};
 use crate::tcp::segment_arrives::{Origin, segment_arrives};
-use crate::tcp::time_wait;
+use crate::tcp::time_wait::{self, TimeWaitRecord};
 use crate::time::Tick;
 use crate::trace::{AckReason, ResetReason, Role, SendReason, TimerKind, TraceEvent};
 
@@ -51,34 +54,29 @@ impl Stack {
         if seg.rst() {
             self.cx.counters.count_drop(DropReason::ResetNoConnection);
         } else if seg.has_ack() {
-            let flow = crate::trace::FlowId::NONE;
-            reset::answer(&mut self.cx, origin, seg, flow, ResetReason::NoConnection);
+            self.deliver_ack_to_listener(id, origin, arrival);
         } else if !seg.syn() {
             self.cx.counters.count_drop(DropReason::NothingForListener);
-        } else if let Err(reason) = self.admit_syn(id, origin, seg) {
-            self.cx.counters.listen_drops += 1;
-            self.cx.counters.count_drop(reason);
         } else {
-            self.open_half(id, origin, seg, ttl, None);
-            self.open_fast(id, origin, arrival);
+            match self.admit_syn(id, origin, seg, Target::Listener) {
+                Ok(Admission::Cookie) => self.answer_with_cookie(id, origin, seg),
+                Ok(Admission::Entry) => {
+                    self.open_half(id, origin, seg, ttl, None);
+                    self.open_fast(id, origin, arrival);
+                }
+                Err(reason) => {
+                    self.cx.counters.listen_drops += 1;
+                    self.cx.counters.count_drop(reason);
+                }
+            }
         }
     }
 
-    fn admit_syn(&mut self, id: ListenerId, origin: Origin, seg: &Seg) -> Result<(), DropReason> {
-        if seg.fin() || origin.tuple.local == origin.tuple.remote {
-            return Err(DropReason::IllegalSyn);
+    fn deliver_ack_to_listener(&mut self, id: ListenerId, origin: Origin, arrival: &mut Arrival) {
+        if !self.take_cookie(id, origin, arrival) {
+            let (seg, flow) = (&arrival.seg, crate::trace::FlowId::NONE);
+            reset::answer(&mut self.cx, origin, seg, flow, ResetReason::NoConnection);
         }
-        let Some(listener) = self.listeners.get(id.0) else {
-            return Err(DropReason::NothingForListener);
-        };
-        if listener.half_open >= listener.options.syn_queue {
-            return Err(DropReason::SynQueueFull);
-        }
-        if self.accept_queue_is_full(id) {
-            self.cx.counters.listen_overflows += 1;
-            return Err(DropReason::AcceptQueueFull);
-        }
-        Ok(())
     }
 
     /// Makes a half-open entry for a SYN. `prior` is the TIME-WAIT record it takes over.
@@ -107,13 +105,12 @@ impl Stack {
             syn_ttl: ttl,
             ..entry
         };
-        let deadline = entry.deadline;
         let Ok(slot) = self.tables.half_open.insert(entry) else {
             self.tables.addresses.release(local);
             self.cx.counters.count_drop(DropReason::SynQueueFull);
             return;
         };
-        self.listeners.get_mut(id.0).expect("found above").half_open += 1;
+        self.enter_syn_queue(id, slot);
         self.totals.enter(State::SynReceived);
         self.cx.counters.passive_opens += 1;
         if let Some(prior) = prior {
@@ -122,7 +119,7 @@ impl Stack {
         self.insert_flow(&tuple, Place::HalfOpen(slot.index));
         self.trace_syn(flow, tuple, seg);
         if deferred {
-            self.coarse.insert(deadline, TimerKey::HalfOpen(slot));
+            self.file_half_open(slot);
             let event = Event::Incoming {
                 listener: id,
                 id: IncomingId(slot),
@@ -133,7 +130,7 @@ impl Stack {
         }
     }
 
-    fn half_open_entry(
+    pub(super) fn half_open_entry(
         &mut self,
         id: ListenerId,
         key: FlowKey,
@@ -164,7 +161,7 @@ impl Stack {
             peer_mss: seg.options.mss.unwrap_or(0),
             own_mss,
             device_mtu,
-            rcv_wnd: tuning::initial(&socket, &self.cx.config).min(u32::from(u16::MAX)) as u16,
+            rcv_wnd: first_window(&socket, &self.cx.config),
             shift: recv_window::shift_for(&socket, &self.cx.config),
             syn_wnd: seg.wnd,
             offer: Offer::of(seg, &self.cx.config.tcp),
@@ -181,6 +178,7 @@ impl Stack {
             timer_fired: false,
             phase,
             ready: false,
+            filed: false,
             challenged: false,
             prior: None,
             syn_ttl: 0,
@@ -253,20 +251,30 @@ impl Stack {
                 self.cx.drop(flow, reason);
                 self.challenge_half_open(index);
             }
-            Verdict::Reset => {
-                self.cx.drop(flow, DropReason::BadAck);
-                reset::answer(
-                    &mut self.cx,
-                    origin,
-                    &arrival.seg,
-                    flow,
-                    ResetReason::BadAck,
-                );
-            }
+            Verdict::Reset => self.refuse_ack_of_half_open(id, origin, &mut arrival),
             Verdict::Remove => self.remove_half_open(id, Cause::Reset),
             Verdict::Establish => self.complete_handshake(id, origin, &mut arrival),
         }
         self.free_text(&mut arrival);
+    }
+
+    /// RST, unless an earlier SYN of the same client was answered by a cookie, and the cookie was
+    /// quicker than the entry.
+    fn refuse_ack_of_half_open(&mut self, id: SlotId, origin: Origin, arrival: &mut Arrival) {
+        let Some(entry) = self.tables.half_open.get(id) else {
+            return;
+        };
+        let (listener, flow) = (entry.listener, entry.flow);
+        // Where TIME-WAIT was taken over, the numbers must lie beyond the old ones.
+        let may_be = entry.prior.is_none();
+        if may_be && self.recall(listener, origin, &arrival.seg).is_some() {
+            self.remove_half_open(id, Cause::Evicted);
+            self.take_cookie(listener, origin, arrival);
+            return;
+        }
+        self.cx.drop(flow, DropReason::BadAck);
+        let reason = ResetReason::BadAck;
+        reset::answer(&mut self.cx, origin, &arrival.seg, flow, reason);
     }
 
     /// Whether a repeated SYN asks for the same kind of ECN, or for none any more.
@@ -283,7 +291,7 @@ impl Stack {
         let Some(entry) = self.tables.half_open.get_at_mut(index) else {
             return;
         };
-        if entry.challenge.take(&self.cx) {
+        if entry.challenge.take(&mut self.cx) {
             entry.challenged = true;
             self.mark_half_open_ready(index);
         } else {
@@ -298,20 +306,39 @@ impl Stack {
         };
         let (listener, flow) = (entry.listener, entry.flow);
         if self.accept_queue_is_full(listener) {
-            self.cx.counters.listen_overflows += 1;
-            self.cx.drop(flow, DropReason::AcceptQueueFull);
+            self.on_accept_overflow(flow, origin, &arrival.seg);
+            if self.cx.config.tcp.flood.accept_overflow == AcceptOverflow::Reset {
+                self.remove_half_open(id, Cause::Abort);
+            }
             return;
         }
         let Some(conn) = self.promote(id, Some(listener)) else {
             self.cx.drop(flow, DropReason::ConnectionLimit);
             return;
         };
+        self.establish_child((listener, conn), State::SynReceived, origin, arrival);
+    }
+
+    /// The third segment works on the connection that was made for it: of an entry, or, `from`
+    /// LISTEN, of itself.
+    pub(super) fn establish_child(
+        &mut self,
+        (listener, conn): (ListenerId, SlotId),
+        from: State,
+        origin: Origin,
+        arrival: &mut Arrival,
+    ) {
         let c = self.tables.conns.get_mut(conn).expect("just made");
+        let flow = c.cold.flow;
         if self.cx.tracer.is_on() {
             let segment = arrival.seg.record(c.shifts.snd());
             self.cx.trace(flow, TraceEvent::Received { segment });
+            if from == State::Listen {
+                let (to, cause) = (State::SynReceived, Cause::Syn);
+                self.cx.trace(flow, TraceEvent::State { from, to, cause });
+            }
         }
-        c.cold.stats.on_received(arrival.seg.text_len);
+        c.cold.count_received(arrival.seg.text_len);
         ecn::negotiation::report(c, &mut self.cx);
         segment_arrives(c, &mut self.cx, origin, arrival);
         self.enqueue_for_accept(listener, conn);
@@ -328,9 +355,11 @@ impl Stack {
         };
         let tuple = self.tables.tuple_of(&key);
         let options = self.listeners.get(entry.listener.0)?.options.socket;
-        let mut c = Connection::passive(entry, &self.cx, options);
+        let mut c = Connection::passive(entry, &mut self.cx, options);
         destination::on_open(&mut c, &mut self.cx);
-        c.cold.listener = listener;
+        c.cold
+            .marks
+            .assign(ColdMarks::UNACCEPTED, listener.is_some());
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;
             c.active()
@@ -342,13 +371,13 @@ impl Stack {
         self.forget_half_open(&entry);
         if let Some(prior) = entry.prior {
             // The new incarnation is real: the old one is over.
-            if self.tables.time_wait.records.get(prior).is_some() {
+            if self.tables.time_wait.get(prior).is_some() {
                 self.cx.counters.time_wait_recycled += 1;
                 self.end_time_wait_record(prior, Cause::Reopened);
             }
         }
-        self.remove_flow_of(&tuple, Place::HalfOpen(id.index));
-        self.insert_flow(&tuple, Place::Conn(conn.index));
+        let (from, to) = (Place::HalfOpen(id.index), Place::Conn(conn.index));
+        self.move_flow(&tuple, from, to);
         self.totals.enter(State::SynReceived);
         Some(conn)
     }
@@ -357,7 +386,7 @@ impl Stack {
     fn forget_half_open(&mut self, entry: &HalfOpen) {
         self.totals.leave(State::SynReceived);
         if let Some(listener) = self.listeners.get_mut(entry.listener.0) {
-            listener.half_open -= 1;
+            listener.leave_syn_queue();
         }
     }
 
@@ -383,7 +412,7 @@ impl Stack {
         }
         let prior = entry
             .prior
-            .filter(|prior| self.tables.time_wait.records.get(*prior).is_some());
+            .filter(|prior| self.tables.time_wait.get(*prior).is_some());
         if let Some(prior) = prior {
             // The SYN was an old duplicate: TIME-WAIT goes on. covers: ST-1007, 9293-MAY-2
             self.insert_flow(&tuple, Place::TimeWait(prior.index));
@@ -401,14 +430,27 @@ impl Stack {
         debug_assert!(removed, "{tuple} was not in the flow table");
     }
 
+    /// One entry in the wheel, however often the deadline moves: it lies no farther ahead than an
+    /// answer may take, so it comes before the deadline of whatever happens next.
+    pub(super) fn file_half_open(&mut self, id: SlotId) {
+        let Some(entry) = self.tables.half_open.get_mut(id) else {
+            return;
+        };
+        if !core::mem::replace(&mut entry.filed, true) {
+            let soonest = self.cx.now + entry.patience(&self.cx);
+            let at = entry.deadline.min(soonest);
+            self.coarse.insert(at, TimerKey::half_open(id));
+        }
+    }
+
     /// The SYN,ACK was not answered, or the application has not decided.
     pub(super) fn on_half_open_timer(&mut self, id: SlotId) {
         let Some(entry) = self.tables.half_open.get_mut(id) else {
             return;
         };
+        entry.filed = false;
         if entry.deadline > self.cx.now {
-            let deadline = entry.deadline;
-            self.coarse.insert(deadline, TimerKey::HalfOpen(id));
+            self.file_half_open(id);
             return;
         }
         if entry.phase == Phase::Undecided {
@@ -417,11 +459,13 @@ impl Stack {
         }
         entry.timeouts += 1;
         entry.timer_fired = true;
-        if entry.timeouts > self.cx.config.tcp.patience.syn_ack_retries {
+        let listener = entry.listener;
+        let (flow, timeouts) = (entry.flow, entry.timeouts);
+        if timeouts > self.syn_ack_retries(listener) {
             self.remove_half_open(id, Cause::Expired);
             return;
         }
-        let (flow, attempt) = (entry.flow, u32::from(entry.timeouts));
+        let attempt = u32::from(timeouts);
         let timer = crate::trace::TimerKind::Retransmit;
         self.cx.counters.timeouts += 1;
         if self.cx.tracer.is_on() {
@@ -459,13 +503,13 @@ impl Stack {
         arrival: &mut Arrival,
         ttl: u8,
     ) {
-        let Some(id) = self.tables.time_wait.records.id_at(index) else {
+        let Some(id) = self.tables.time_wait.id_at(index) else {
             return;
         };
-        let Some(record) = self.tables.time_wait.records.get(id) else {
+        let Some(record) = self.tables.time_wait.get(id) else {
             return;
         };
-        let flow = record.flow;
+        let flow = self.tables.time_wait.flow(id);
         let verdict = record.judge(&arrival.seg, &self.cx.config);
         if self.cx.tracer.is_on() {
             let segment = arrival.seg.record(crate::tcp::connection::Shift::NONE);
@@ -478,17 +522,44 @@ impl Stack {
                 self.cx.drop(flow, DropReason::OldDuplicate);
                 self.answer_old_segment(id, origin);
             }
-            time_wait::Verdict::Restart => {
-                let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
-                self.tables.time_wait.restart(id, deadline);
-                if self.cx.tracer.is_on() {
-                    let timer = TimerKind::TimeWait;
-                    self.cx
-                        .trace(flow, TraceEvent::TimerSet { timer, deadline });
-                }
-                self.acknowledge_in_time_wait(id, origin);
-            }
+            time_wait::Verdict::Restart => self.restart_time_wait(id, origin),
             time_wait::Verdict::Reopen => self.reopen(id, origin, &arrival.seg, ttl),
+        }
+    }
+
+    /// 2 MSL begin anew: the record goes to the end of the queue.
+    fn restart_time_wait(&mut self, id: SlotId, origin: Origin) {
+        let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
+        let new = self.tables.time_wait.restart(id, deadline).unwrap_or(id);
+        if new != id {
+            let (from, to) = (Place::TimeWait(id.index), Place::TimeWait(new.index));
+            self.move_flow(&origin.tuple, from, to);
+        }
+        self.trace_time_wait_timer(new);
+        self.acknowledge_in_time_wait(new, origin);
+        if self.tables.time_wait.is_crowded() {
+            self.evict_time_wait();
+        }
+    }
+
+    /// Says until when a record stands.
+    pub(super) fn trace_time_wait_timer(&mut self, id: SlotId) {
+        if !self.cx.tracer.is_on() {
+            return;
+        }
+        if let Some(TimeWaitRecord { deadline, .. }) = self.tables.time_wait.get(id) {
+            let flow = self.tables.time_wait.flow(id);
+            let timer = TimerKind::TimeWait;
+            self.cx
+                .trace(flow, TraceEvent::TimerSet { timer, deadline });
+        }
+    }
+
+    /// The oldest record makes room. covers: ST-1009, ATT-11
+    pub(super) fn evict_time_wait(&mut self) {
+        if let Some(oldest) = self.tables.time_wait.oldest() {
+            self.cx.counters.time_wait_overflow += 1;
+            self.end_time_wait(oldest, Cause::Evicted);
         }
     }
 
@@ -497,27 +568,42 @@ impl Stack {
     fn answer_old_segment(&mut self, id: SlotId, origin: Origin) {
         let now = Tick::of(self.cx.now);
         let interval = self.cx.config.tcp.challenge.interval.as_millis() as u32;
-        let Some(record) = self.tables.time_wait.records.get_mut(id) else {
-            return;
-        };
-        if record.answered.is_some_and(|at| now.since(at) < interval) {
+        if self.tables.time_wait.was_answered(id, now, interval) {
             self.cx.counters.challenge_acks_skipped += 1;
             return;
         }
-        record.answered = Some(now);
+        self.tables.time_wait.set_answered(id, now);
         self.acknowledge_in_time_wait(id, origin);
     }
 
     fn acknowledge_in_time_wait(&mut self, id: SlotId, origin: Origin) {
-        self.reply_from_time_wait(id, origin.tuple, AckReason::TimeWait);
+        self.reply_from_time_wait(id, origin.tuple, AckReason::TimeWait, None);
     }
 
-    pub(super) fn reply_from_time_wait(&mut self, id: SlotId, tuple: FourTuple, why: AckReason) {
-        let Some(record) = self.tables.time_wait.records.get(id) else {
+    /// The device and the timestamp offset of a record are known, or found as they were for the
+    /// connection: neither needs room in it.
+    pub(super) fn reply_from_time_wait(
+        &mut self,
+        id: SlotId,
+        tuple: FourTuple,
+        why: AckReason,
+        known: Option<(DeviceId, u32)>,
+    ) {
+        let (local, remote) = (tuple.local.ip(), tuple.remote.ip());
+        let Some(record) = self.tables.time_wait.get(id) else {
+            return;
+        };
+        let flow = self.tables.time_wait.flow(id);
+        let found = || {
+            let (device, _) = self.path_to(remote)?;
+            Some((device, self.cx.secrets.timestamp_offset(local, remote)))
+        };
+        let Some((device, ts_offset)) = known.or_else(found) else {
+            self.cx.drop(flow, DropReason::NoRoute);
             return;
         };
         let timestamps = record.ts_recent.map(|ecr| synfin_wire::Timestamps {
-            val: crate::tcp::recv::timestamps::clock(record.ts_offset, self.cx.now),
+            val: crate::tcp::recv::timestamps::clock(ts_offset, self.cx.now),
             ecr,
         });
         let reply = SegmentReply {
@@ -527,24 +613,20 @@ impl Stack {
             flags: Flags::ACK | record.ecn_flags,
             wnd: record.wnd_field,
             timestamps,
-            flow: record.flow,
+            flow,
             reason: SendReason::Ack(why),
         };
-        let device = record.device;
         self.cx.reply(device, Reply::Segment(reply));
     }
 
     /// covers: ST-1007, 6191-8, 6191-9
     fn reopen(&mut self, id: SlotId, origin: Origin, seg: &Seg, ttl: u8) {
-        let Some(record) = self.tables.time_wait.records.get(id) else {
-            return;
-        };
-        let flow = record.flow;
+        let flow = self.tables.time_wait.flow(id);
         let Some(listener) = self.find_listener(&origin.tuple.local) else {
             self.cx.drop(flow, DropReason::SynInTimeWait);
             return;
         };
-        if let Err(reason) = self.admit_syn(listener, origin, seg) {
+        if let Err(reason) = self.admit_syn(listener, origin, seg, Target::TimeWait) {
             self.cx.counters.listen_drops += 1;
             self.cx.drop(flow, reason);
             return;
@@ -553,7 +635,7 @@ impl Stack {
         let Some(Place::HalfOpen(index)) = self.find_flow(&origin.tuple) else {
             return;
         };
-        let Some(record) = self.tables.time_wait.records.get(id) else {
+        let Some(record) = self.tables.time_wait.get(id) else {
             return;
         };
         if let Some(entry) = self.tables.half_open.get_at_mut(index) {
@@ -572,25 +654,23 @@ impl Stack {
     }
 
     fn end_time_wait_record(&mut self, id: SlotId, cause: Cause) {
-        let Some(record) = self.tables.time_wait.records.remove(id) else {
+        let Some(record) = self.tables.time_wait.get(id) else {
             return;
         };
+        let flow = self.tables.time_wait.flow(id);
+        let owner = self.tables.time_wait.remove(id);
         self.totals.leave(State::TimeWait);
         self.tables.addresses.release(record.key.local);
-        self.tables.time_wait.drop_stale();
         if self.cx.tracer.is_on() {
             if cause == Cause::TwoMsl {
                 let (timer, attempt) = (TimerKind::TimeWait, 1);
                 let event = TraceEvent::TimerFired { timer, attempt };
-                self.cx.trace(record.flow, event);
+                self.cx.trace(flow, event);
             }
             let (from, to) = (State::TimeWait, State::Closed);
-            self.cx
-                .trace(record.flow, TraceEvent::State { from, to, cause });
+            self.cx.trace(flow, TraceEvent::State { from, to, cause });
         }
-        let owner = record
-            .owner
-            .and_then(|owner| self.tables.conns.get_mut(owner.0));
+        let owner = owner.and_then(|owner| self.tables.conns.get_mut(owner.0));
         if let Some(c) = owner {
             c.state = State::Closed;
         }

@@ -1,13 +1,15 @@
 //! After anything touched a connection: what it owes goes to the queues, its deadlines to the
 //! wheels, its memory back; and when it is over, it leaves the tables.
 
+use synfin_wire::FourTuple;
+
 use crate::buffer::Pressure;
 use crate::demux::{FlowKey, Place};
 use crate::event::ConnId;
 use crate::slab::SlotId;
-use crate::stack::{EventSource, Stack, TimerKey};
-use crate::state::{Cause, State};
-use crate::tcp::connection::{Connection, Marks};
+use crate::stack::{EventSource, HORIZON, Stack, TimerKey};
+use crate::state::State;
+use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
@@ -15,7 +17,7 @@ use crate::tcp::recovery::rto;
 use crate::tcp::send::{buffer as send_buffer, limit, persist, window};
 use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
-use crate::trace::AckReason;
+use crate::trace::{AckReason, FlowId};
 
 impl Stack {
     /// Settles a connection by its place.
@@ -92,15 +94,16 @@ impl Stack {
         let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
         let key = FlowKey {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
         };
         let time_wait = c.state == State::TimeWait;
-        let unaccepted = c.cold.listener.is_some();
+        let unaccepted = c.cold.marks.has(ColdMarks::UNACCEPTED);
         self.totals.leave(counted);
         let tuple = self.tables.tuple_of(&key);
-        self.remove_flow_of(&tuple, Place::Conn(id.index));
         if time_wait {
-            self.enter_time_wait(id);
+            self.enter_time_wait(id, tuple);
+        } else {
+            self.remove_flow_of(&tuple, Place::Conn(id.index));
         }
         if unaccepted {
             // Nobody has seen it: it goes as it came. covers: BUG-12, AB-41
@@ -109,72 +112,48 @@ impl Stack {
     }
 
     /// The last ACK and 2 MSL are the record's business. covers: 9293-MUST-13, ST-504, ST-601
-    fn enter_time_wait(&mut self, id: SlotId) {
+    fn enter_time_wait(&mut self, id: SlotId, tuple: FourTuple) {
         let Some(c) = self.tables.conns.get(id) else {
             return;
         };
-        let key = FlowKey {
+        let record = TimeWaitRecord {
             key: c.key,
-            remote_v6: c.cold.remote_v6,
-        };
-        let tuple = self.tables.tuple_of(&key);
-        let record = self.time_wait_record(c, id);
-        self.cx.counters.time_wait += 1;
-        let mut slot = self.tables.time_wait.insert(record);
-        if slot.is_none() {
-            // covers: ST-1009 (the oldest makes room, counted)
-            if let Some(oldest) = self.tables.time_wait.pop_oldest() {
-                self.cx.counters.time_wait_overflow += 1;
-                self.end_time_wait(oldest, Cause::Evicted);
-            }
-            let Some(c) = self.tables.conns.get(id) else {
-                return;
-            };
-            let record = self.time_wait_record(c, id);
-            slot = self.tables.time_wait.insert(record);
-        }
-        let Some(slot) = slot else { return };
-        let owes_ack = self
-            .tables
-            .conns
-            .get(id)
-            .is_some_and(|c| c.marks.has(Marks::LAST_ACK_OWED));
-        self.tables.addresses.intern(tuple.local.ip());
-        self.totals.enter(State::TimeWait);
-        self.insert_flow(&tuple, Place::TimeWait(slot.index));
-        if self.cx.tracer.is_on() {
-            let flow = self
-                .tables
-                .time_wait
-                .records
-                .get(slot)
-                .map(|record| record.flow);
-            let timer = crate::trace::TimerKind::TimeWait;
-            let deadline = self.cx.now + self.cx.config.tcp.patience.time_wait;
-            let event = crate::trace::TraceEvent::TimerSet { timer, deadline };
-            self.cx
-                .trace(flow.unwrap_or(crate::trace::FlowId::NONE), event);
-        }
-        if owes_ack {
-            self.reply_from_time_wait(slot, tuple, AckReason::Fin);
-        }
-    }
-
-    fn time_wait_record(&self, c: &Connection, id: SlotId) -> TimeWaitRecord {
-        TimeWaitRecord {
-            key: c.key,
-            remote_v6: c.cold.remote_v6,
+            remote_v6: c.cold.remote_v6(),
             snd_nxt: c.snd.nxt,
             rcv_nxt: c.rcv.nxt,
             ts_recent: c.marks.has(Marks::TIMESTAMPS).then_some(c.rcv.ts_recent),
-            ts_offset: c.cold.ts_offset,
             deadline: self.cx.now + self.cx.config.tcp.patience.time_wait,
-            flow: c.cold.flow,
-            device: c.cold.device,
             wnd_field: last_window(c),
-            ecn_flags: ecn::emission::flags_of_ack(&c.cold.ecn),
-            answered: None,
-            owner: (!c.is_orphan()).then_some(ConnId(id)),
+            ecn_flags: ecn::emission::flags_of_ack(&c.cold),
+        };
+        let flow = if self.cx.tracer.is_on() {
+            c.cold.flow
+        } else {
+            FlowId::NONE
+        };
+        let owner = (!c.is_orphan()).then_some(ConnId(id));
+        let owes_ack = c.marks.has(Marks::LAST_ACK_OWED);
+        let known = (c.cold.device, c.cold.ts_offset);
+        self.cx.counters.time_wait += 1;
+        if self.tables.time_wait.is_full() {
+            self.evict_time_wait();
+        }
+        let Some(slot) = self.tables.time_wait.insert(&record, flow, owner) else {
+            // There is no room at all: it is over at once.
+            self.remove_flow_of(&tuple, Place::Conn(id.index));
+            self.cx.counters.time_wait_overflow += 1;
+            if let Some(c) = self.tables.conns.get_mut(id) {
+                c.state = State::Closed;
+            }
+            return;
+        };
+        self.tables.addresses.intern(tuple.local.ip());
+        self.totals.enter(State::TimeWait);
+        let (from, to) = (Place::Conn(id.index), Place::TimeWait(slot.index));
+        self.move_flow(&tuple, from, to);
+        self.trace_time_wait_timer(slot);
+        if owes_ack {
+            self.reply_from_time_wait(slot, tuple, AckReason::Fin, Some(known));
         }
     }
 
@@ -240,14 +219,21 @@ impl Stack {
             .active
             .as_ref()
             .and_then(|active| active.deadlines.earliest());
+        let now = self.cx.now;
+        let idle = timeouts::coarse_deadline(c, now);
+        let coarse = &mut c.cold.coarse;
         if let Some(at) = fine {
-            if c.cold.coarse.filed_fine.is_none_or(|filed| at < filed) {
-                c.cold.coarse.filed_fine = Some(self.fine.insert(at, TimerKey::Conn(id)));
+            let filed = &mut coarse.filed_fine;
+            if filed.must_file(at) {
+                filed.on_filed(self.fine.insert(at, TimerKey::conn(id)));
             }
         }
-        if let Some(at) = timeouts::coarse_deadline(c) {
-            if c.cold.coarse.filed_coarse.is_none_or(|filed| at < filed) {
-                c.cold.coarse.filed_coarse = Some(self.coarse.insert(at, TimerKey::Conn(id)));
+        if let Some(at) = idle {
+            // What 32 bits cannot tell from the past is looked at again at the horizon.
+            let at = at.min(now + HORIZON);
+            let filed = &mut coarse.filed_coarse;
+            if filed.must_file(at) {
+                filed.on_filed(self.coarse.insert(at, TimerKey::conn(id)));
             }
         }
     }

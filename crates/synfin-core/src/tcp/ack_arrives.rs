@@ -77,7 +77,7 @@ fn before(c: &Connection, seg: &Seg) -> Standing {
     Standing {
         ack: Before {
             in_flight,
-            lost: c.cold.stats.octets_lost,
+            lost: c.cold.rare_so_far().octets_lost,
             // News of congestion lets no window grow.
             cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
             reducing,
@@ -134,7 +134,7 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     if active.send.sent.is_empty() {
         active.recovery.probe_octet = false;
     }
-    c.cold.stats.octets_delivered += u64::from(news.delivered.octets);
+    c.cold.count_delivered(news.delivered.octets);
     news
 }
 
@@ -188,7 +188,7 @@ fn on_syn_acked(c: &mut Connection, cx: &mut Context) {
         .map_or(1, |active| active.recovery.timeouts.max(1));
     if retries > 1 || is_strict(cx) {
         let mss = u32::from(c.eff_snd_mss);
-        c.cold.congestion.on_idle_restart(cx.now, mss);
+        c.cold.congestion.live().on_idle_restart(cx.now, mss);
     }
     c.cold.rtt.on_syn_lost(&cx.config.tcp.rto, is_strict(cx));
 }

@@ -14,7 +14,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Context, Marks};
 use crate::time::Instant;
 
 /// Whether, and how long, a stack remembers destinations (RFC 9040).
@@ -155,7 +155,9 @@ pub(crate) fn on_open(c: &mut Connection, cx: &mut Context) {
 /// allows for them until text has been measured. covers: 9040-1, 9040-2
 pub(crate) fn on_syn_acked(c: &mut Connection, cx: &mut Context) {
     let Some(known) = known(c, cx) else { return };
-    c.cold.reordering.seen |= known.reordering;
+    if known.reordering {
+        c.cold.marks.set(ColdMarks::REORDERS);
+    }
     if known.srtt_us > c.cold.rtt.srtt_us {
         let config = &cx.config.tcp.rto;
         c.cold.rtt.allow_for(known.srtt_us, known.rttvar_us, config);
@@ -163,7 +165,10 @@ pub(crate) fn on_syn_acked(c: &mut Connection, cx: &mut Context) {
     if let Some(ssthresh) = known.ssthresh {
         if cx.config.tcp.destinations.use_ssthresh {
             let least = 2 * u32::from(c.eff_snd_mss);
-            c.cold.congestion.on_known_ssthresh(ssthresh.max(least));
+            c.cold
+                .congestion
+                .live()
+                .on_known_ssthresh(ssthresh.max(least));
         }
     }
 }
@@ -184,7 +189,7 @@ pub(crate) fn on_end(c: &Connection, cx: &mut Context) {
         rttvar_us: rtt.rttvar_us,
         ssthresh,
         cwnd: c.cold.congestion.cwnd(),
-        reordering: c.cold.reordering.seen,
+        reordering: c.cold.marks.has(ColdMarks::REORDERS),
         updated: cx.now,
     };
     let entry = known(c, cx).map_or(found, |old| merge(&old, &found));

@@ -175,7 +175,7 @@ pub(crate) fn on_syn_repeated(c: &mut Connection, cx: &mut Context) {
         return; // SYNs that crossed
     }
     cx.counters.fast_open_active_fail += 1;
-    c.cold.stats.rare().fast_open = FastOpenResult::NoAnswer;
+    c.cold.rare().fast_open = FastOpenResult::NoAnswer;
     avoid(c, cx, path, FastOpenEvent::NoAnswer);
 }
 
@@ -208,7 +208,7 @@ pub(crate) fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         cx.fast_open.put(path, known, &config);
         trace(c, cx, FastOpenEvent::Learned);
     } else if option.is_request() {
-        c.cold.stats.rare().fast_open = FastOpenResult::NoCookie;
+        c.cold.rare().fast_open = FastOpenResult::NoCookie;
         avoid(c, cx, path, FastOpenEvent::NotOffered);
     }
 }
@@ -227,14 +227,14 @@ pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
     let Some(active) = &mut c.active else { return };
     if active.send.sent.is_empty() {
         cx.counters.fast_open_active += 1;
-        c.cold.stats.rare().fast_open = FastOpenResult::Accepted;
+        c.cold.rare().fast_open = FastOpenResult::Accepted;
         trace(c, cx, FastOpenEvent::Accepted);
         return;
     }
     active.send.mark_lost(0, LossSign::FastOpenRefused);
     c.marks.clear(Marks::HANDSHAKE_ACK);
     cx.counters.fast_open_active_fail += u64::from(client);
-    let came_of = &mut c.cold.stats.rare().fast_open;
+    let came_of = &mut c.cold.rare().fast_open;
     if *came_of == FastOpenResult::None {
         *came_of = FastOpenResult::NotTaken;
     }

@@ -5,12 +5,13 @@ use core::net::Ipv6Addr;
 
 use synfin_wire::{SeqNum, Timestamps};
 
-use crate::config::TcpConfig;
+use crate::config::{SocketOptions, StackConfig, TcpConfig};
 use crate::driver::DeviceId;
 use crate::event::ListenerId;
 use crate::slab::SlotId;
 use crate::tcp::connection::{Context, Key, Shift};
 use crate::tcp::ecn::negotiation::Answer;
+use crate::tcp::recv::tuning;
 use crate::tcp::reset::ChallengeLimiter;
 use crate::tcp::segment::Seg;
 use crate::time::Instant;
@@ -51,6 +52,8 @@ pub(crate) struct HalfOpen {
     pub(crate) timer_fired: bool,
     pub(crate) phase: Phase,
     pub(crate) ready: bool,
+    /// It has an entry in the coarse wheel, not later than its deadline.
+    pub(crate) filed: bool,
     /// A challenge is owed.
     pub(crate) challenged: bool,
     /// The TIME-WAIT record this SYN took over; it comes back if the SYN turns out to be old.
@@ -79,6 +82,14 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
+    /// No option at all.
+    pub(crate) const NONE: Self = Self {
+        window_scale: None,
+        timestamps: false,
+        sack: false,
+        ecn: Answer::NONE,
+    };
+
     /// covers: 7323-1, 7323-2, 7323-9, 2018-1
     pub(crate) fn of(seg: &Seg, config: &TcpConfig) -> Self {
         let takes = &config.options;
@@ -175,6 +186,11 @@ impl HalfOpen {
         let rto = &cx.config.tcp.rto;
         (rto.initial * (1 << u32::from(self.timeouts.min(16)))).min(rto.max)
     }
+}
+
+/// The window field of a SYN,ACK.
+pub(crate) fn first_window(socket: &SocketOptions, config: &StackConfig) -> u16 {
+    tuning::initial(socket, config).min(u32::from(u16::MAX)) as u16
 }
 
 /// Any of the segment is in the window, or it is empty and at its left edge.

@@ -41,7 +41,7 @@ fn is_opening(c: &Connection) -> bool {
 /// covers: 9293-MUST-47, 9293-SHLD-20, 9293-SHLD-25
 fn report(c: &mut Connection, cx: &mut Context, error: SoftError) {
     c.cold.soft_error = Some(error);
-    if c.options(&cx.config).soft_errors {
+    if c.options(cx).soft_errors {
         c.raise(Events::SOFT_ERROR);
     }
     if cx.tracer.is_on() {

@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::recovery::rto;
 use crate::tcp::recv::urgent;
+use crate::tcp::tally::Segments;
 use crate::tcp::{recv, send};
 use crate::time::Instant;
 use crate::trace::{FlowId, TimerKind};
@@ -137,23 +138,23 @@ pub(crate) fn of(c: &Connection, cx: &Context, tuple: FourTuple, state: State) -
         unacked: c.snd.una.distance_to(c.snd.nxt),
         unread: active.map_or(0, |active| active.recv.queue.len() as u32),
         out_of_order: active.map_or(0, |active| active.recv.out_of_order.bytes() as u32),
-        octets_sent: c.cold.stats.octets_sent,
-        octets_received: c.cold.stats.octets_received,
-        segments_sent: c.cold.stats.segments_sent,
-        segments_received: c.cold.stats.segments_received,
-        retransmissions: c.cold.stats.rare_so_far().retransmissions,
-        timer: next_timer(c),
-        user_timeout: match c.options(&cx.config).user_timeout {
+        octets_sent: c.octets_sent(),
+        octets_received: c.octets_received(),
+        segments_sent: c.cold.segments(Segments::Sent),
+        segments_received: c.cold.segments(Segments::Received),
+        retransmissions: c.cold.rare_so_far().retransmissions,
+        timer: next_timer(c, cx.now),
+        user_timeout: match c.options(cx).user_timeout {
             UserTimeout::After(timeout) => Some(timeout),
             UserTimeout::ByRetries | UserTimeout::Never => None,
         },
-        peer_user_timeout: c.cold.options.as_ref().and_then(|own| own.remote()),
-        received_dscp: c.cold.received_tos >> 2,
+        peer_user_timeout: c.settings().and_then(|own| own.remote()),
+        received_dscp: c.received_tos >> 2,
         urgent: urgent::remaining(c).is_some(),
     }
 }
 
-fn next_timer(c: &Connection) -> Option<(TimerKind, Instant)> {
+fn next_timer(c: &Connection, now: Instant) -> Option<(TimerKind, Instant)> {
     let deadlines = c
         .active
         .as_ref()
@@ -172,8 +173,8 @@ fn next_timer(c: &Connection) -> Option<(TimerKind, Instant)> {
         (TimerKind::Persist, deadlines.persist),
         (TimerKind::DelayedAck, deadlines.delayed_ack),
         (TimerKind::UserTimeout, deadlines.user_timeout),
-        (TimerKind::KeepAlive, c.cold.coarse.keep_alive),
-        (leave, c.cold.coarse.leave),
+        (TimerKind::KeepAlive, c.cold.coarse.keep_alive.get(now)),
+        (leave, c.cold.leave()),
     ]
     .into_iter()
     .filter_map(|(kind, at)| at.map(|at| (kind, at)))

@@ -7,6 +7,8 @@ use core::net::{IpAddr, SocketAddr};
 use crate::config::SocketOptions;
 use crate::event::ConnId;
 use crate::ip::address::AddrId;
+use crate::slab::SlotId;
+use crate::time::{Instant, Tick};
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +52,8 @@ impl From<SocketAddr> for ListenAddr {
 pub struct ListenOptions {
     /// Connections that may wait to be accepted; at least 1.
     pub backlog: u32,
-    /// Half-open connections that may wait for the third segment of their handshake.
+    /// Half-open connections that may wait for the third segment of their handshake. What happens
+    /// to a SYN beyond them stands in [`FloodConfig::syn_cookies`](crate::FloodConfig).
     pub syn_queue: u32,
     /// Ask the application about each SYN before it is answered
     /// ([`Event::Incoming`](crate::Event::Incoming)).
@@ -82,6 +85,12 @@ impl Default for ListenOptions {
     }
 }
 
+/// Places of entries that are gone, beyond as many as there are others, before they are cleared.
+const STALE_PLACES: usize = 64;
+
+/// How long an entry is safe from newer SYNs.
+const GRACE_MS: u32 = 500;
+
 /// One listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -93,6 +102,11 @@ pub(crate) struct Listener {
     pub(crate) accept_queue: VecDeque<ConnId>,
     /// Half-open entries of this listener, for their limit.
     pub(crate) half_open: u32,
+    /// Their places in the order of their SYNs, and when those came. Those that are gone stay until
+    /// they come to the front, or until they are more than the others.
+    syn_order: VecDeque<(SlotId, Tick)>,
+    /// Until when a SYN cookie may come back.
+    pub(crate) cookies_until: Option<Instant>,
     /// Fast Open children in SYN-RECEIVED, for their limit.
     pub(crate) fast_open_pending: u32,
     /// The last `accept` found nothing, or none was called: an event is owed.
@@ -108,10 +122,69 @@ impl Listener {
             addr,
             accept_queue: VecDeque::new(),
             half_open: 0,
+            syn_order: VecDeque::new(),
+            cookies_until: None,
             fast_open_pending: 0,
             want_accept: true,
             event_queued: false,
         }
+    }
+
+    /// One more half-open entry; `is_live` tells of any of them whether it is still there.
+    /// covers: 4987-1
+    pub(crate) fn enter_syn_queue(
+        &mut self,
+        entry: SlotId,
+        now: Tick,
+        is_live: impl Fn(SlotId) -> bool,
+    ) {
+        self.half_open += 1;
+        self.syn_order.push_back((entry, now));
+        if self.syn_order.len() > 2 * self.half_open as usize + STALE_PLACES {
+            self.syn_order.retain(|(entry, _)| is_live(*entry));
+        }
+    }
+
+    /// One less; an empty queue holds no memory that grew with it.
+    pub(crate) fn leave_syn_queue(&mut self) {
+        self.half_open -= 1;
+        if self.half_open == 0 {
+            self.syn_order.clear();
+            self.syn_order.shrink_to(STALE_PLACES);
+        }
+    }
+
+    /// The entry whose SYN came first, to be removed, if it has had time for a round trip: where
+    /// all go before that, nobody gets in. covers: 4987-2
+    pub(crate) fn take_oldest_half_open(
+        &mut self,
+        now: Tick,
+        is_live: impl Fn(SlotId) -> bool,
+    ) -> Option<SlotId> {
+        while let Some((oldest, since)) = self.syn_order.front().copied() {
+            let live = is_live(oldest);
+            if live && now.since(since) < GRACE_MS {
+                return None;
+            }
+            self.syn_order.pop_front();
+            if live {
+                return Some(oldest);
+            }
+        }
+        None
+    }
+
+    /// Retransmissions of a SYN,ACK: fewer while many wait for theirs. covers: 4987-9, ATT-3
+    pub(crate) fn syn_ack_retries(&self, configured: u8) -> u8 {
+        let (waiting, room) = (u64::from(self.half_open), u64::from(self.options.syn_queue));
+        let most = if 4 * waiting >= 3 * room {
+            1
+        } else if 2 * waiting >= room {
+            2
+        } else {
+            u8::MAX
+        };
+        configured.min(most)
     }
 
     /// covers: 4987-10

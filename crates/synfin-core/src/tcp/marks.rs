@@ -35,7 +35,25 @@ macro_rules! bits {
                 self.0 &= !bit.0;
             }
 
+            #[allow(dead_code)]
+            pub(crate) fn assign(&mut self, bit: Self, value: bool) {
+                if value {
+                    self.set(bit);
+                } else {
+                    self.clear(bit);
+                }
+            }
+
+            /// Sets the bit and tells whether it was set before.
+            #[allow(dead_code)]
+            pub(crate) fn put(&mut self, bit: Self) -> bool {
+                let had = self.has(bit);
+                self.set(bit);
+                had
+            }
+
             /// Clears the bit and tells whether it was set.
+            #[allow(dead_code)]
             pub(crate) fn take(&mut self, bit: Self) -> bool {
                 let had = self.has(bit);
                 self.clear(bit);
@@ -44,6 +62,8 @@ macro_rules! bits {
         }
     };
 }
+
+pub(crate) use bits;
 
 bits! {
     /// What a connection owes, has negotiated and has been asked for.
@@ -117,8 +137,24 @@ bits! {
 }
 
 bits! {
+    /// What few segments ask for; in the cold part.
+    ColdMarks: u8 {
+        /// The connection waits in a listener's queue: no application has seen it.
+        UNACCEPTED = 0,
+        /// Routers are to fragment what is too big for the path.
+        FRAGMENTS = 1,
+        /// The path has shown reordering (RFC 8985 section 6.2).
+        REORDERS = 2,
+        /// The application holds back the window that we offer, as the trace was told.
+        HELD_BY_APPLICATION = 3,
+        /// Memory does.
+        HELD_BY_MEMORY = 4,
+    }
+}
+
+bits! {
     /// Events that wait to be told to the application.
-    Events: u16 {
+    Events: u8 {
         CONNECTED = 0,
         READABLE = 1,
         WRITABLE = 2,

@@ -25,6 +25,8 @@ pub(crate) mod reset;
 pub(crate) mod segment;
 pub(crate) mod segment_arrives;
 pub(crate) mod send;
+pub(crate) mod shared_options;
+pub(crate) mod syn_cookie;
 pub(crate) mod syn_sent;
 pub(crate) mod tally;
 pub(crate) mod tcp_info;

@@ -2,11 +2,13 @@
 
 use synfin_wire::{Flags, SeqNum, Timestamps};
 
+use crate::config::StackConfig;
+use crate::random::Secrets;
 use crate::replies::{Reply, SegmentReply};
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::Origin;
-use crate::time::Tick;
+use crate::time::{Instant, Tick};
 use crate::trace::{AckReason, FlowId, ResetReason, SendReason};
 
 /// How many challenges a connection may send: a small bucket of its own, so that nobody can learn
@@ -25,7 +27,18 @@ impl ChallengeLimiter {
         }
     }
 
-    pub(crate) fn take(&mut self, cx: &Context) -> bool {
+    /// Challenges were sent that count still.
+    pub(crate) fn is_used(&self, config: &StackConfig) -> bool {
+        self.tokens < config.tcp.challenge.burst
+    }
+
+    /// The connection's own limit comes first: what it forbids costs the others nothing.
+    pub(crate) fn take(&mut self, cx: &mut Context) -> bool {
+        let per_second = cx.config.tcp.challenge.per_second;
+        self.take_own(cx) && cx.challenges.take(cx.now, per_second, &cx.secrets)
+    }
+
+    fn take_own(&mut self, cx: &Context) -> bool {
         let config = &cx.config.tcp.challenge;
         let now = Tick::of(cx.now);
         let interval = (config.interval.as_millis() as u32).max(1);
@@ -42,6 +55,34 @@ impl ChallengeLimiter {
         }
         self.tokens -= 1;
         true
+    }
+}
+
+/// How many challenges all connections together may send in a second. Whoever counts the answers
+/// of a connection of their own cannot tell whether the others used up the rest: how many there
+/// are is drawn anew for each second, and far more than one connection gets. covers: ATT-9, DEC-6
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChallengeCap {
+    second: u64,
+    left: u32,
+}
+
+impl ChallengeCap {
+    fn take(&mut self, now: Instant, per_second: u32, secrets: &Secrets) -> bool {
+        if per_second == 0 {
+            return true;
+        }
+        // The first second is 1, so that the first call draws.
+        let second = now.as_nanos() / 1_000_000_000 + 1;
+        if self.second != second {
+            let noise = secrets.challenge_noise(second);
+            let spread = (noise % (u64::from(per_second) + 1)) as u32;
+            self.second = second;
+            self.left = (per_second / 2).max(1).saturating_add(spread);
+        }
+        let allowed = self.left > 0;
+        self.left -= u32::from(allowed);
+        allowed
     }
 }
 
@@ -63,10 +104,9 @@ pub(crate) fn answer_unacceptable(c: &mut Connection, cx: &mut Context, carries_
 }
 
 fn limited_ack(c: &mut Connection, cx: &mut Context, reason: AckReason) {
-    let mut limiter = c.cold.challenge;
-    let allowed = limiter.take(cx);
-    c.cold.challenge = limiter;
-    if allowed {
+    let full = ChallengeLimiter::new(cx.config.tcp.challenge.burst, Tick::of(cx.now));
+    let limiter = c.cold.rare().challenge.get_or_insert(full);
+    if limiter.take(cx) {
         c.ack_now(reason);
     } else {
         cx.counters.challenge_acks_skipped += 1;

@@ -54,11 +54,12 @@ pub(crate) fn segment_arrives(
 
 fn checks(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &mut Arrival) -> Check {
     timestamp(c, cx, arrival)?;
+    let seq = arrival.seg.seq; // before anything is cut off
     first_sequence_number(c, cx, arrival)?;
     second_rst(c, cx, arrival)?;
     // Third: security compartments are not implemented. covers: EV-6
     fourth_syn(c, cx, arrival)?;
-    fifth_ack(c, cx, origin, arrival)?;
+    fifth_ack(c, cx, origin, arrival, seq)?;
     user_timeout::on_arrival(c, cx, &arrival.seg);
     // Sixth: URG. covers: EV-11
     urgent::on_arrival(c, &arrival.seg);
@@ -107,10 +108,9 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
         unacceptable(c, cx, arrival);
         return DONE;
     }
-    timestamps::remember(c, cx, seg);
     keep_alive::on_received(c, cx);
     ecn::receiver::on_segment(c, cx, seg);
-    c.cold.received_tos = arrival.tos;
+    c.received_tos = arrival.tos;
     trim(c, cx, arrival);
     NEXT
 }
@@ -236,7 +236,13 @@ fn fourth_syn(c: &mut Connection, cx: &mut Context, arrival: &Arrival) -> Check 
 }
 
 /// Fifth: ACK. covers: EV-8, EV-9, EV-10, RG-8, 5961-6, ST-301, ST-303, ST-308, ST-313
-fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arrival) -> Check {
+fn fifth_ack(
+    c: &mut Connection,
+    cx: &mut Context,
+    origin: Origin,
+    arrival: &Arrival,
+    seq: SeqNum,
+) -> Check {
     let seg = &arrival.seg;
     if !seg.has_ack() {
         cx.drop(c.cold.flow, DropReason::NoAck);
@@ -255,6 +261,9 @@ fn fifth_ack(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &Arr
         reset::challenge(c, cx);
         return DONE;
     }
+    // RFC 7323 section 4.3 has this before the second check: there a forged segment that has
+    // nothing right but a number in the window could set the clock. covers: ATT-18
+    timestamps::remember(c, cx, seg, seq);
     take_ack(c, cx, seg);
     let joined = c.state == State::FinWait1 && seg.fin();
     if !joined {

@@ -33,7 +33,7 @@ pub(crate) fn in_syn_sent(
     } else if !seg.syn() {
         cx.drop(c.cold.flow, DropReason::NoAck);
     } else if seg.has_ack() {
-        c.cold.received_tos = arrival.tos;
+        c.received_tos = arrival.tos;
         on_syn_ack(c, cx, &seg);
         // Text and FIN that came along are processed as in ESTABLISHED.
         if arrival.seg.len() > 1 {

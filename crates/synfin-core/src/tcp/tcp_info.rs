@@ -18,7 +18,7 @@ use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn::Feedback;
 use crate::tcp::recv::{tuning, window as recv_window};
 use crate::tcp::send::{limit, pacing};
-use crate::tcp::tally::{FastOpenResult, Rare};
+use crate::tcp::tally::{FastOpenResult, Rare, Segments};
 use crate::time::{Instant, Tick};
 
 macro_rules! tcp_info {
@@ -184,7 +184,7 @@ pub(crate) fn of(c: &Connection, cx: &Context, state: State, now: Instant) -> Tc
     windows(c, cx, &mut info);
     counts(c, &mut info);
     times(c, now, &mut info);
-    rare(c.cold.stats.rare_so_far(), now, &mut info);
+    rare(c.cold.rare_so_far(), now, &mut info);
     ecn(c, &mut info);
     info.options |= options(c);
     info
@@ -208,7 +208,7 @@ fn path(c: &Connection, cx: &Context, info: &mut TcpInfo) {
 
 /// What is on its way, of a connection that is at work.
 fn flight(c: &Connection, info: &mut TcpInfo) {
-    info.probes = c.cold.coarse.keep_alive_probes;
+    info.probes = c.cold.keep_alive_probes;
     let Some(active) = &c.active else { return };
     let (send, recovery) = (&active.send, &active.recovery);
     info.ca_state = recovery.phase as u8;
@@ -243,15 +243,15 @@ fn windows(c: &Connection, cx: &Context, info: &mut TcpInfo) {
 }
 
 fn counts(c: &Connection, info: &mut TcpInfo) {
-    let stats = &c.cold.stats;
-    info.bytes_acked = stats.octets_sent.saturating_sub(u64::from(text_unacked(c)));
-    info.bytes_received = stats.octets_received;
-    info.bytes_sent = stats.octets_sent;
-    info.segs_out = stats.segments_sent;
-    info.segs_in = stats.segments_received;
-    info.data_segs_out = stats.text_segments_sent;
-    info.data_segs_in = stats.text_segments_received;
-    info.delivered = stats.octets_delivered;
+    let sent = c.octets_sent();
+    info.bytes_acked = sent.saturating_sub(u64::from(text_unacked(c)));
+    info.bytes_received = c.octets_received();
+    info.bytes_sent = sent;
+    info.segs_out = c.cold.segments(Segments::Sent);
+    info.segs_in = c.cold.segments(Segments::Received);
+    info.data_segs_out = c.cold.segments(Segments::TextSent);
+    info.data_segs_in = c.cold.segments(Segments::TextReceived);
+    info.delivered = c.cold.octets_delivered();
 }
 
 /// Octets of text that were sent and are not acknowledged.
@@ -274,7 +274,7 @@ fn times(c: &Connection, now: Instant, info: &mut TcpInfo) {
     info.sndbuf_limited = times.buffer_us;
 }
 
-fn rare(rare: Rare, now: Instant, info: &mut TcpInfo) {
+fn rare(rare: &Rare, now: Instant, info: &mut TcpInfo) {
     info.total_retrans = rare.retransmissions;
     info.bytes_retrans = rare.octets_resent;
     info.bytes_sent += rare.octets_resent;
@@ -302,7 +302,7 @@ fn ecn(c: &Connection, info: &mut TcpInfo) {
         Feedback::Classic => 1,
         Feedback::Accurate => 2,
     };
-    let Some(counts) = c.cold.ecn.counts() else {
+    let Some(counts) = c.cold.ecn_counts() else {
         return;
     };
     info.received_ce = counts.received;

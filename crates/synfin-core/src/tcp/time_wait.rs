@@ -1,22 +1,23 @@
 //! TIME-WAIT: small records in the order of their entry (RFC 9293 section 3.6.1, RFC 1337, RFC
 //! 6191).
 
-use alloc::collections::VecDeque;
+mod packed;
+mod queue;
+mod ring;
+
 use core::net::Ipv6Addr;
 
 use synfin_wire::{Flags, SeqNum};
 
+pub(crate) use queue::{Family, TimeWaitQueue};
+
 use crate::config::StackConfig;
-use crate::driver::DeviceId;
-use crate::event::ConnId;
-use crate::slab::{Slab, SlotId};
 use crate::tcp::connection::Key;
 use crate::tcp::segment::Seg;
-use crate::time::{Instant, Tick};
-use crate::trace::FlowId;
+use crate::time::Instant;
 
 /// What is left of a connection that we closed first.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeWaitRecord {
     pub(crate) key: Key,
     pub(crate) remote_v6: Option<Ipv6Addr>,
@@ -24,17 +25,10 @@ pub(crate) struct TimeWaitRecord {
     pub(crate) rcv_nxt: SeqNum,
     /// The peer's last timestamp, if timestamps were in use.
     pub(crate) ts_recent: Option<u32>,
-    pub(crate) ts_offset: u32,
     pub(crate) deadline: Instant,
-    pub(crate) flow: FlowId,
-    pub(crate) device: DeviceId,
     pub(crate) wnd_field: u16,
     /// What its acknowledgements report of the network.
     pub(crate) ecn_flags: Flags,
-    /// When an old segment was last answered.
-    pub(crate) answered: Option<Tick>,
-    /// The handle that still waits to be given back.
-    pub(crate) owner: Option<ConnId>,
 }
 
 /// What a segment does in TIME-WAIT.
@@ -119,81 +113,3 @@ impl TimeWaitRecord {
 
 /// How far beyond the old numbers a new incarnation starts when the clock would not get there.
 const ISS_STEP: u32 = 65_535 + 2;
-
-/// All records, oldest first.
-#[derive(Debug)]
-pub(crate) struct TimeWaitQueue {
-    pub(crate) records: Slab<TimeWaitRecord>,
-    /// Places with the deadline they were made for. A record that was restarted has a newer place
-    /// further back; one that is gone has none.
-    order: VecDeque<(SlotId, Instant)>,
-}
-
-impl TimeWaitQueue {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self {
-            records: Slab::with_limit(limit),
-            order: VecDeque::new(),
-        }
-    }
-
-    /// Adds a record at the end of the queue; `None` when the limit is reached.
-    pub(crate) fn insert(&mut self, record: TimeWaitRecord) -> Option<SlotId> {
-        let deadline = record.deadline;
-        let id = self.records.insert(record).ok()?;
-        self.order.push_back((id, deadline));
-        Some(id)
-    }
-
-    /// Puts a restarted record at the end; its old place is skipped when its turn comes.
-    pub(crate) fn restart(&mut self, id: SlotId, deadline: Instant) {
-        let Some(record) = self.records.get_mut(id) else {
-            return;
-        };
-        // At most one place per instant: repeated FINs do not make the queue grow.
-        if record.deadline != deadline {
-            record.deadline = deadline;
-            self.order.push_back((id, deadline));
-            self.drop_stale();
-        }
-    }
-
-    /// The deadline of the oldest record. Stale places are cleared whenever the queue changes.
-    pub(crate) fn peek(&self) -> Option<Instant> {
-        self.order.front().map(|(_, deadline)| *deadline)
-    }
-
-    /// The oldest record if its time has come.
-    pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<SlotId> {
-        self.drop_stale();
-        if self.peek()? > now {
-            return None;
-        }
-        self.pop_oldest()
-    }
-
-    /// The oldest record, to make room.
-    pub(crate) fn pop_oldest(&mut self) -> Option<SlotId> {
-        self.drop_stale();
-        self.order.pop_front().map(|(id, _)| id)
-    }
-
-    /// Clears places at the front whose record is gone or was restarted, and gives memory back.
-    pub(crate) fn drop_stale(&mut self) {
-        while let Some((id, deadline)) = self.order.front() {
-            if self
-                .records
-                .get(*id)
-                .is_some_and(|record| record.deadline == *deadline)
-            {
-                break;
-            }
-            self.order.pop_front();
-        }
-        if self.order.is_empty() {
-            self.order = VecDeque::new();
-        } else if self.order.capacity() > 1024 && self.order.len() < self.order.capacity() / 8 {
-            self.order.shrink_to(self.order.capacity() / 2);
-        }
-    }
-}

@@ -24,7 +24,7 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
     if due(deadlines.user_timeout) {
         rto::on_user_timeout(c, cx);
     }
-    if due(c.cold.coarse.leave) && !c.marks.has(Marks::OFF_WIRE) {
+    if due(c.cold.leave()) && !c.marks.has(Marks::OFF_WIRE) {
         on_leave_expiry(c, cx);
     }
     if due(deadlines.retransmit) && !c.marks.has(Marks::OFF_WIRE) {
@@ -43,14 +43,14 @@ pub(crate) fn handle_due(c: &mut Connection, cx: &mut Context) {
     if due(deadlines.delayed_ack) && !c.marks.has(Marks::OFF_WIRE) {
         delayed_ack::on_expiry(c, cx);
     }
-    if due(c.cold.coarse.keep_alive) && !c.marks.has(Marks::OFF_WIRE) {
+    if due(c.cold.coarse.keep_alive.get(now)) && !c.marks.has(Marks::OFF_WIRE) {
         keep_alive::on_expiry(c, cx);
     }
 }
 
 /// The earliest coarse deadline.
-pub(crate) fn coarse_deadline(c: &Connection) -> Option<Instant> {
-    [c.cold.coarse.keep_alive, c.cold.coarse.leave]
+pub(crate) fn coarse_deadline(c: &Connection, now: Instant) -> Option<Instant> {
+    [c.cold.coarse.keep_alive.get(now), c.cold.leave()]
         .into_iter()
         .flatten()
         .min()
@@ -63,15 +63,15 @@ pub(crate) fn arm_fin_wait_2(c: &mut Connection, cx: &mut Context) {
         return;
     }
     // A time to linger was for the acknowledgement of our FIN, which is here.
-    let was = c.cold.coarse.leave;
+    let was = c.cold.leave();
     let deadline = cx.now + cx.config.tcp.patience.fin_wait_2;
-    c.cold.coarse.leave = Some(deadline);
+    c.cold.rare().leave = Some(deadline);
     c.trace_timer(cx, TimerKind::FinWait2, was, Some(deadline));
 }
 
 /// covers: ST-604, AB-23, AB-24
 fn on_leave_expiry(c: &mut Connection, cx: &mut Context) {
-    c.cold.coarse.leave = None;
+    c.cold.clear_leave();
     let fin_wait_2 = c.state == State::FinWait2;
     let timer = if fin_wait_2 {
         TimerKind::FinWait2

@@ -220,7 +220,7 @@ pub(crate) fn close(c: &mut Connection, cx: &mut Context, linger: Option<Duratio
         queue_fin(c, cx);
         if let Some(time) = linger {
             let deadline = cx.now + time;
-            c.cold.coarse.leave = Some(deadline);
+            c.cold.rare().leave = Some(deadline);
             c.trace_timer(cx, TimerKind::Linger, None, Some(deadline));
         }
         timeouts::arm_fin_wait_2(c, cx);

@@ -8,7 +8,6 @@
 //! The option of a SYN at a listener is not kept: the peer repeats it on its first segment without
 //! SYN, because a listener need not remember a SYN.
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
 use synfin_wire::Flags;
@@ -70,12 +69,13 @@ pub(crate) fn advertised(options: &SocketOptions) -> Option<TimeoutOption> {
 /// ESTABLISHED was reached: from here on it counts, and the first segment says it again.
 /// covers: 5482-5, 5482-7
 pub(crate) fn on_established(c: &mut Connection, cx: &mut Context) {
-    let options = *c.options(&cx.config);
+    let options = *c.options(cx);
     if options.advertised_timeout.is_none() {
         return;
     }
-    let made = || Box::new(Settings::new(options));
-    c.cold.options.get_or_insert_with(made);
+    if c.settings().is_none() {
+        c.use_own(Settings::new(options));
+    }
     adopt(c, cx);
     owe(c);
 }
@@ -85,8 +85,8 @@ pub(crate) fn on_arrival(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let Some(option) = seg.options.user_timeout else {
         return;
     };
-    let enabled = c.options(&cx.config).advertised_timeout.is_some();
-    let (true, true, Some(settings)) = (enabled, c.state.is_synchronized(), &mut c.cold.options)
+    let enabled = c.options(cx).advertised_timeout.is_some();
+    let (true, true, Some(settings)) = (enabled, c.state.is_synchronized(), c.settings_mut())
     else {
         return;
     };
@@ -96,15 +96,16 @@ pub(crate) fn on_arrival(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 
 /// The application changes the options.
 pub(crate) fn set_options(c: &mut Connection, cx: &mut Context, options: SocketOptions) {
-    let was = *c.asked_options(&cx.config);
-    let had = c.options(&cx.config).keep_alive;
-    let remote = c.cold.options.as_ref().and_then(|settings| settings.remote);
-    let default = options == cx.config.socket && remote.is_none();
-    c.cold.options = (!default).then(|| {
+    let was = *c.asked_options(cx);
+    let had = c.options(cx).keep_alive;
+    let remote = c.settings().and_then(|settings| settings.remote);
+    if remote.is_some() || options.advertised_timeout.is_some() {
         let mut settings = Settings::new(options);
         settings.remote = remote;
-        Box::new(settings)
-    });
+        c.use_own(settings);
+    } else {
+        c.use_options(cx, options);
+    }
     if c.state.is_synchronized() && !c.marks.has(Marks::OFF_WIRE) {
         let changed = was.advertised_timeout != options.advertised_timeout;
         if changed && options.advertised_timeout.is_some() {
@@ -113,7 +114,7 @@ pub(crate) fn set_options(c: &mut Connection, cx: &mut Context, options: SocketO
             adopt(c, cx);
         }
     }
-    if had != c.options(&cx.config).keep_alive {
+    if had != c.options(cx).keep_alive {
         keep_alive::rearm(c, cx);
     }
 }
@@ -123,7 +124,7 @@ pub(crate) fn set_options(c: &mut Connection, cx: &mut Context, options: SocketO
 fn adopt(c: &mut Connection, cx: &mut Context) {
     let limits = cx.config.tcp.user_timeout;
     let lower = limits.lower.max(c.cold.rtt.rto(&cx.config.tcp.rto));
-    let Some(settings) = &mut c.cold.options else {
+    let Some(settings) = c.settings_mut() else {
         return;
     };
     let Some(advertised) = settings.asked.advertised_timeout else {
@@ -149,7 +150,7 @@ fn adopt(c: &mut Connection, cx: &mut Context) {
 
 /// A segment of its own carries it: one that is full of text has no room.
 fn owe(c: &mut Connection) {
-    if let Some(settings) = &mut c.cold.options {
+    if let Some(settings) = c.settings_mut() {
         settings.owed = true;
     }
     if !c.marks.has(Marks::ACK_NOW) {
@@ -163,7 +164,7 @@ pub(crate) fn put(c: &mut Connection, emission: &Emission, options: &mut Options
     let room = u32::from(c.eff_snd_mss).saturating_sub(OPTION_LEN);
     let control = Flags::SYN | Flags::RST;
     let fits = emission.text_len <= room && options.sack.is_empty();
-    let Some(settings) = &mut c.cold.options else {
+    let Some(settings) = c.settings_mut() else {
         return;
     };
     if settings.owed && fits && !emission.flags.intersects(control) {

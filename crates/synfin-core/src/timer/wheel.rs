@@ -3,24 +3,26 @@
 //! Four levels of 256 slots. A level-0 slot is one tick; a slot of the next level covers 256
 //! slots of the one below. Entries move down when their slot's time comes, one entry a step, so
 //! that no call does unbounded work. Bitmaps skip what is empty. An owner whose deadline moved
-//! later looks at it when the old entry fires; the horizon bounds how far ahead an entry may lie,
-//! so that such stale entries do not pile up.
+//! later looks at it when the old entry fires ([`Filed`](super::Filed)); the horizon bounds how
+//! far ahead an entry may lie, so that such stale entries do not pile up.
+//!
+//! Entries stand in chunks of a fixed size from a free list, 12.3 octets each for the keys of a
+//! stack, and a slot owns chunks only while it has entries: none of them ever doubles or is moved.
 //!
 //! Invariants: an entry never fires early; entries of one tick fire in the order of insertion as
 //! far as they were filed at the same level; `next_deadline` is never later than the earliest
 //! entry.
 
 use alloc::vec::Vec;
+use core::mem::take;
 use core::time::Duration;
 
 use crate::time::Instant;
+use crate::timer::chunks::{Chunks, Entry, List};
 
 const LEVELS: usize = 4;
 const SLOTS: usize = 256;
 const BITS: u32 = 8;
-
-/// Slots larger than this give their memory back when they have been emptied.
-const KEEP: usize = 16;
 
 /// A wheel of keys.
 #[derive(Debug)]
@@ -29,17 +31,18 @@ pub(crate) struct Wheel<K> {
     horizon_ticks: u64,
     /// The tick up to which everything has fired; entries lie after it.
     present: u64,
-    levels: [Level<K>; LEVELS],
-    /// Entries of the present tick and before, ready to be popped, last first.
-    due: Vec<K>,
-    /// Where entries are being moved down from: level, slot.
-    cascade: Option<(usize, usize)>,
+    levels: [Level; LEVELS],
+    chunks: Chunks<K>,
+    /// Entries of the present tick and before, ready to be popped.
+    due: List,
+    /// Entries that are being moved down.
+    moving: List,
     len: usize,
 }
 
 #[derive(Debug)]
-struct Level<K> {
-    slots: Vec<Vec<(u64, K)>>,
+struct Level {
+    slots: Vec<List>,
     occupied: [u64; SLOTS / 64],
 }
 
@@ -47,7 +50,7 @@ impl<K: Copy> Wheel<K> {
     /// A wheel with this granularity, for deadlines at most `horizon` ahead.
     pub(crate) fn new(tick: Duration, horizon: Duration) -> Self {
         let tick_nanos = (tick.as_nanos() as u64).max(1);
-        let horizon_ticks = (horizon.as_nanos() as u64 / tick_nanos).clamp(1, (1 << 32) - 1);
+        let horizon_ticks = (horizon.as_nanos() as u64 / tick_nanos).clamp(1, (1 << 31) - 1);
         let level = || Level {
             slots: Vec::new(),
             occupied: [0; SLOTS / 64],
@@ -57,8 +60,9 @@ impl<K: Copy> Wheel<K> {
             horizon_ticks,
             present: 0,
             levels: [level(), level(), level(), level()],
-            due: Vec::new(),
-            cascade: None,
+            chunks: Chunks::new(),
+            due: List::EMPTY,
+            moving: List::EMPTY,
             len: 0,
         }
     }
@@ -80,24 +84,35 @@ impl<K: Copy> Wheel<K> {
         let slot = (tick >> (BITS * level as u32)) as usize % SLOTS;
         let level = &mut self.levels[level];
         if level.slots.is_empty() {
-            level.slots.resize_with(SLOTS, Vec::new);
+            level.slots.resize(SLOTS, List::EMPTY);
         }
-        level.slots[slot].push((tick, key));
+        let entry = Entry {
+            tick: tick as u32,
+            key,
+        };
+        self.chunks.push(&mut level.slots[slot], entry);
         level.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
-    /// The next key whose time has come at `now`; call it until `None`.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
+    /// The tick of an entry: none is as far from the present as its bits reach.
+    fn tick_of(&self, entry: &Entry<K>) -> u64 {
+        let ahead = entry.tick.wrapping_sub(self.present as u32) as i32;
+        self.present.saturating_add_signed(i64::from(ahead))
+    }
+
+    /// The next key whose time has come at `now`. Call it until `None`, which comes also when
+    /// `work` is used up: each entry looked at and each slot entered is one. Then
+    /// [`next_deadline`](Self::next_deadline) is not later than `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant, work: &mut u32) -> Option<K> {
         let target = now.as_nanos() / self.tick_nanos;
-        loop {
-            if let Some(key) = self.due.pop() {
+        while *work > 0 {
+            *work -= 1;
+            if let Some(entry) = self.chunks.pop(&mut self.due) {
                 self.len -= 1;
-                if self.due.is_empty() && self.due.capacity() > KEEP {
-                    self.due = Vec::new();
-                }
-                return Some(key);
+                return Some(entry.key);
             }
-            if self.step_cascade() {
+            if let Some(entry) = self.chunks.pop(&mut self.moving) {
+                self.move_down(entry);
                 continue;
             }
             if self.len == 0 {
@@ -112,58 +127,40 @@ impl<K: Copy> Wheel<K> {
             }
             self.enter(next);
         }
+        None
     }
 
-    /// Moves one entry down from the slot that is being emptied; tells whether there was one.
-    fn step_cascade(&mut self) -> bool {
-        let Some((level, slot)) = self.cascade else {
-            return false;
-        };
-        match self.levels[level].slots[slot].pop() {
-            Some((tick, key)) => {
-                if tick <= self.present {
-                    self.due.push(key);
-                } else {
-                    self.place(tick, key);
-                }
-                true
-            }
-            None => {
-                self.clear_slot(level, slot);
-                self.cascade = None;
-                false
-            }
+    fn move_down(&mut self, entry: Entry<K>) {
+        let tick = self.tick_of(&entry);
+        if tick <= self.present {
+            self.chunks.push(&mut self.due, entry);
+        } else {
+            self.place(tick, entry.key);
         }
     }
 
-    fn clear_slot(&mut self, level: usize, slot: usize) {
-        let level = &mut self.levels[level];
-        level.occupied[slot / 64] &= !(1 << (slot % 64));
-        if level.slots[slot].capacity() > KEEP {
-            level.slots[slot] = Vec::new();
-        }
-    }
-
-    /// The present becomes `tick`, the start of an occupied slot: level-0 entries become due, a
-    /// higher slot is moved down.
+    /// The present becomes `tick`, the start of an occupied slot: level-0 entries become due,
+    /// those of a higher slot are moved down.
     fn enter(&mut self, tick: u64) {
         self.present = tick;
         for level in (1..LEVELS).rev() {
             let shift = BITS * level as u32;
             let slot = (tick >> shift) as usize % SLOTS;
             if tick & ((1 << shift) - 1) == 0 && self.is_occupied(level, slot) {
-                // Reversed, so that popping from the end keeps the order of insertion.
-                self.levels[level].slots[slot].reverse();
-                self.cascade = Some((level, slot));
+                self.moving = self.take_slot(level, slot);
                 return;
             }
         }
         let slot = tick as usize % SLOTS;
         if self.is_occupied(0, slot) {
-            let entries = core::mem::take(&mut self.levels[0].slots[slot]);
-            self.clear_slot(0, slot);
-            self.due.extend(entries.iter().rev().map(|(_, key)| *key));
+            self.due = self.take_slot(0, slot);
         }
+    }
+
+    fn take_slot(&mut self, level: usize, slot: usize) -> List {
+        let level = &mut self.levels[level];
+        level.occupied[slot / 64] &= !(1 << (slot % 64));
+        take(&mut level.slots[slot])
     }
 
     fn is_occupied(&self, level: usize, slot: usize) -> bool {
@@ -172,7 +169,7 @@ impl<K: Copy> Wheel<K> {
 
     /// The start of the earliest occupied slot, or the present if something is due already.
     fn next_tick(&self) -> u64 {
-        if !self.due.is_empty() || self.cascade.is_some() {
+        if !self.due.is_empty() || !self.moving.is_empty() {
             return self.present;
         }
         let starts = (0..LEVELS).filter_map(|level| self.next_in(level));
@@ -201,6 +198,12 @@ impl<K: Copy> Wheel<K> {
     /// Entries filed.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Octets of chunks in use.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.chunks.bytes()
     }
 }
 
@@ -234,7 +237,8 @@ mod tests {
     }
 
     fn drain(wheel: &mut Wheel<u32>, now: Instant) -> Vec<u32> {
-        core::iter::from_fn(|| wheel.pop_due(now)).collect()
+        let mut work = u32::MAX;
+        core::iter::from_fn(|| wheel.pop_due(now, &mut work)).collect()
     }
 
     #[test]
@@ -256,6 +260,39 @@ mod tests {
     fn far_deadlines_are_filed_at_the_horizon() {
         let mut wheel = Wheel::new(TICK, Duration::from_secs(10));
         assert_eq!(wheel.insert(ms(3_600_000), 1), ms(10_000));
+    }
+
+    /// Entries that fire together, far enough ahead to be moved down twice: no call looks at more
+    /// than it was allowed to, each asks for the next, and nothing is late, lost or out of order.
+    #[test]
+    fn a_call_does_no_more_than_it_may() {
+        const ENTRIES: u32 = 10_000;
+        const WORK: u32 = 100;
+        let mut wheel = Wheel::new(TICK, Duration::from_secs(1000));
+        for key in 0..ENTRIES {
+            wheel.insert(ms(70_001), key);
+        }
+        let bytes = wheel.bytes();
+        assert!(
+            bytes < 9 * ENTRIES as usize,
+            "{bytes}: a tick and a key of 4 octets each"
+        );
+        let (mut fired, mut calls) = (Vec::new(), 0);
+        let now = ms(70_001);
+        while wheel.next_deadline().is_some_and(|at| at <= now) {
+            let mut work = WORK;
+            let before = fired.len();
+            fired.extend(core::iter::from_fn(|| wheel.pop_due(now, &mut work)));
+            assert!(fired.len() - before <= WORK as usize);
+            calls += 1;
+        }
+        assert!(fired.iter().copied().eq(0..ENTRIES));
+        // Each entry is looked at three times: moved, moved, fired.
+        assert!(
+            (3 * ENTRIES / WORK..=3 * ENTRIES / WORK + 2).contains(&calls),
+            "{calls}"
+        );
+        assert_eq!(wheel.bytes(), 0, "memory went back");
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use synfin_core::{CloseReason, Event, RecvOutcome, Shutdown, State};
+use synfin_core::{CloseReason, Event, RecvOutcome, Shutdown, StackConfig, State};
 
 use crate::support::{Peer, Setup, Stage, ms, s};
 
@@ -225,5 +225,49 @@ fn fin_waits_for_the_window() {
             "{sent}"
         );
         peer.expect("{. seq=R ack=32}", "");
+    }
+}
+
+/// Peers that stop in every phase of a teardown: the limit of orphans holds, and the oldest is
+/// reset, counted.
+/// covers: ATT-10
+#[test]
+fn the_oldest_orphan_makes_room() {
+    let mut config = StackConfig::default();
+    config.limits.orphans = 2;
+    let setup = Setup {
+        config,
+        ..Setup::default()
+    };
+    let mut peer = Peer::reach(setup, Stage::Listen);
+    // FIN-WAIT-1, FIN-WAIT-2, CLOSING, LAST-ACK, and again.
+    for (n, port) in (7001..7009).enumerate() {
+        peer.become_port(port);
+        peer.expect("{SYN seq=0}", "{SYN. seq=0 ack=1}");
+        peer.expect("{. seq=1 ack=1}", "");
+        assert!(peer.accept());
+        if n % 4 == 3 {
+            peer.expect("{FIN. seq=1 ack=1}", "{. seq=1 ack=2}");
+        }
+        peer.close(None);
+        let sent = peer.replies();
+        assert!(sent.contains("{FIN. seq=1"), "{sent}");
+        // Those of the two that stand are not reset; the third's oldest is.
+        assert_eq!(sent.contains("RST"), n >= 2, "{n}: {sent}");
+        match n % 4 {
+            1 => peer.expect("{. seq=1 ack=2}", ""),
+            2 => peer.expect("{FIN. seq=1 ack=1}", "{. seq=2 ack=2}"),
+            _ => {}
+        }
+        assert!(peer.stack.orphans() <= 2);
+        assert_eq!(
+            peer.stack.counters().abort_on_memory,
+            (n as u64).saturating_sub(1)
+        );
+        peer.wait(ms(1));
+    }
+    for (port, is_gone) in [(7006, true), (7007, false), (7008, false)] {
+        peer.remote.set_port(port);
+        assert_eq!(peer.state() == State::Listen, is_gone, "{port}");
     }
 }

@@ -515,3 +515,21 @@ proptest! {
         prop_assert_eq!(peer.stack.buffer_bytes(), 0);
     }
 }
+
+/// Limits beyond what the flow table can name are refused.
+#[test]
+fn limits_of_flows_have_a_limit() {
+    let most = 1 << 27;
+    let fields: [fn(&mut StackConfig) -> &mut u32; 3] = [
+        |config| &mut config.limits.connections,
+        |config| &mut config.limits.half_open,
+        |config| &mut config.limits.time_wait,
+    ];
+    for field in fields {
+        let mut config = StackConfig::default();
+        *field(&mut config) = most;
+        assert!(config.validate().is_ok());
+        *field(&mut config) = most + 1;
+        assert!(config.validate().is_err());
+    }
+}

@@ -3,7 +3,7 @@
 use synfin_core::{CloseReason, Event, RecvOutcome, SendError, State};
 
 use crate::support::peer::STACK_PORT;
-use crate::support::{Peer, Setup, Stage, s};
+use crate::support::{Peer, Setup, Stage, ms, s};
 
 /// SYNs cross, SYN,ACKs cross: one connection, and the application is told once.
 /// covers: AB-1, 9293-MUST-10, 7323-26, AB-38
@@ -242,4 +242,19 @@ fn the_third_segment_is_lost() {
     let sent = peer.after(s(120));
     assert_eq!(sent.matches("SYN.").count(), 5);
     peer.gone();
+}
+
+/// A SYN that is repeated moves the deadline of its entry and files nothing anew.
+#[test]
+fn repeated_syns_file_one_deadline() {
+    let mut peer = Peer::reach(Setup::default(), Stage::Listen);
+    for _ in 0..100 {
+        peer.expect("{SYN seq=0}", "{SYN. seq=0 ack=1}");
+        assert_eq!(peer.stack.filed_deadlines(), 1);
+        peer.wait(ms(20));
+    }
+    // A second after the last SYN,ACK, which is 20 ms ago, it goes out again.
+    assert_eq!(peer.after(ms(979)), "");
+    assert_eq!(peer.after(ms(1)), "{SYN. seq=0 ack=1}");
+    assert_eq!(peer.stack.filed_deadlines(), 1);
 }

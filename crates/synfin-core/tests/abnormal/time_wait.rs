@@ -174,3 +174,78 @@ fn calls_in_time_wait() {
     peer.abort();
     assert_eq!(peer.replies(), "");
 }
+
+/// The new incarnation lives: an old SYN, SYN,ACK or FIN of the one before is challenged at most.
+/// covers: 1337-4, ST-1007
+#[test]
+fn old_segments_do_not_end_a_new_incarnation() {
+    for timestamps in [false, true] {
+        let mut peer = beside_a_listener(Setup {
+            timestamps,
+            ..Setup::default()
+        });
+        peer.on("{SYN seq=1000000}");
+        peer.expect("{. seq=1000001 ack=1}", "");
+        assert!(peer.accept());
+        for old in ["{SYN seq=0}", "{SYN. seq=0 ack=1}", "{FIN. seq=1 ack=1}"] {
+            let reply = peer.on(old);
+            let challenge = "{. seq=1 ack=1000001}";
+            assert!(reply.is_empty() || reply == challenge, "{old}: {reply}");
+            peer.is(State::Established);
+        }
+        // And it goes on, to its own end.
+        peer.expect("{FIN. seq=1000001 ack=1}", "{. seq=1 ack=1000002}");
+        peer.is(State::CloseWait);
+    }
+}
+
+/// An old ACK that crosses the end begins no war: each stimulus has one answer at most, and there
+/// are two a second.
+/// covers: 1337-3, ST-1002
+#[test]
+fn old_acknowledgements_begin_no_war() {
+    let mut peer = Peer::reach(Setup::default(), Stage::TimeWait);
+    let mut answers = 0;
+    for _ in 0..400 {
+        answers += peer.on("{. seq=5 ack=22 len=5}").matches('{').count();
+        peer.wait(ms(25));
+    }
+    assert!((19..=21).contains(&answers), "{answers} in ten seconds");
+    peer.is(State::TimeWait);
+}
+
+/// Connections that we close first, more than may be remembered: the records stay within their
+/// limit, and four-tuples that stand in TIME-WAIT can be opened again.
+/// covers: ATT-11, ST-1009
+#[test]
+fn short_connections_without_end() {
+    const LIMIT: u32 = 8;
+    let mut config = StackConfig::default();
+    config.limits.time_wait = LIMIT;
+    let setup = Setup {
+        config,
+        ..Setup::default()
+    };
+    let mut peer = Peer::reach(setup, Stage::Listen);
+    for round in 0..10 {
+        for port in 7000..7010 {
+            peer.become_port(port);
+            let isn = 100_000 * round;
+            let opened = peer.on(&format!("{{SYN seq={isn}}}"));
+            assert!(opened.starts_with("{SYN."), "round {round}: {opened}");
+            peer.on(&format!("{{. seq={} ack=1}}", isn + 1));
+            assert!(peer.accept());
+            peer.shutdown(Shutdown::Write);
+            peer.replies();
+            peer.on(&format!("{{FIN. seq={} ack=2}}", isn + 1));
+            peer.is(State::TimeWait);
+            peer.close(None);
+            peer.wait(ms(10));
+            assert!(peer.stack.totals()[State::TimeWait] <= LIMIT);
+        }
+    }
+    let counters = peer.stack.counters();
+    assert_eq!(counters.time_wait, 100);
+    let gone = counters.time_wait_overflow + counters.time_wait_recycled;
+    assert_eq!(gone, u64::from(100 - LIMIT));
+}

@@ -2,6 +2,7 @@
 
 use synfin_core::{DropReason, EcnMode, Flags, Shutdown};
 
+use crate::support::parts::cut;
 use crate::support::wire::{Emitted, set_tos};
 use crate::support::{Peer, Setup, Stage, ms, s};
 use crate::words::{ECT_0, NOT_ECT, ace, field, setup};
@@ -11,7 +12,14 @@ const CWR: u16 = 0b010;
 const MSS: u32 = 1460;
 
 fn receiver() -> Peer {
-    let setup = setup(EcnMode::Accept);
+    receiver_of(false)
+}
+
+fn receiver_of(v6: bool) -> Peer {
+    let setup = Setup {
+        v6,
+        ..setup(EcnMode::Accept)
+    };
     Peer::accepted(setup, "{SYN+ECE+CWR seq=0}", "{. seq=1 ack=1}")
 }
 
@@ -315,27 +323,40 @@ fn a_reduction_after_marks_is_spread_over_its_round_trip() {
     }
 }
 
-/// Fragments are dropped, marked or not: no text of them is taken and no mark is echoed.
+/// CE on any part of a segment is CE of the segment; beside a part that is not capable of ECN it is
+/// a contradiction, and nothing of the segment is taken.
+/// covers: 3168-11
 #[test]
-fn marks_of_fragments_mean_nothing_as_nothing_is_reassembled() {
-    let mut peer = receiver();
-    let whole = peer.build("{. seq=1 ack=1 len=36 ce}");
-    let fragments = [(0x2000_u16, 20..60), (0x0005, 60..76)].map(|(place, octets)| {
-        let mut bytes = [&whole[..20], &whole[octets]].concat();
-        let len = bytes.len() as u16;
-        bytes[2..4].copy_from_slice(&len.to_be_bytes());
-        bytes[6..8].copy_from_slice(&place.to_be_bytes());
-        // With the checksum.
-        set_tos(&mut bytes, if place == 5 { 3 } else { 2 });
-        bytes
-    });
-    peer.deliver(&fragments);
-    assert_eq!(peer.dropped(DropReason::Fragment), 2);
-    assert_eq!(codes(&peer.wait(ms(60))), []);
-    assert_eq!(peer.read(), 0);
-    assert_eq!(peer.stack.counters().ecn_ce_received, 0);
-    // The whole one is.
-    peer.deliver(&[whole]);
-    assert_eq!(codes(&peer.wait(ms(60))), [ECE]);
-    assert_eq!(peer.read(), 36);
+fn marks_of_fragments_are_joined() {
+    for v6 in [false, true] {
+        let cases = [
+            ([2, 2], Some(0)),
+            ([2, 3], Some(1)),
+            ([3, 2], Some(1)),
+            ([1, 3], Some(1)),
+            ([3, 3], Some(1)),
+            ([0, 2], Some(0)),
+            ([0, 3], None),
+            ([3, 0], None),
+        ];
+        for (fields, marks) in cases {
+            let mut peer = receiver_of(v6);
+            let whole = peer.build("{. seq=1 ack=1 len=36}");
+            let mut parts = cut(&whole, 5, &[40]);
+            for (part, field) in parts.iter_mut().zip(fields) {
+                set_tos(part, field);
+            }
+            peer.deliver(&parts);
+            let echoes = peer.wait(ms(60));
+            let read = peer.read();
+            assert_eq!(read, if marks.is_some() { 36 } else { 0 }, "{fields:?}");
+            let counters = peer.stack.counters();
+            assert_eq!(counters.ecn_ce_received, marks.unwrap_or(0), "{fields:?}");
+            match marks {
+                None => assert_eq!(peer.dropped(DropReason::FragmentMarks), 2),
+                Some(0) => assert_eq!(codes(&echoes), [0]),
+                Some(_) => assert_eq!(codes(&echoes), [ECE]),
+            }
+        }
+    }
 }

@@ -209,6 +209,31 @@ fn fragmented_messages_are_ignored() {
     assert_eq!(link.on(&whole).len(), 1, "whole it is answered");
 }
 
+/// A part of what looks like a message is a part: of what is for others, or from nobody, nothing is
+/// kept. covers: 8504-2, ATT-72
+#[test]
+fn parts_of_messages_have_addresses_too() {
+    let others = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x99);
+    for (src, dst) in [
+        (PEER_V6, others),
+        (PEER_V6, own_group()),
+        (PEER_V6, ALL_NODES),
+        (OWN_V6, OWN_V6),
+        (ALL_NODES, OWN_V6),
+        (Ipv6Addr::UNSPECIFIED, OWN_V6),
+    ] {
+        for (offset_and_more, kind) in [(1, 135), (9, 136)] {
+            let mut body = vec![protocol::ICMPV6, 0, 0, offset_and_more, 0, 0, 0, 1];
+            body.extend_from_slice(&[kind; 32]);
+            let packet = v6(src, dst, 255, protocol::FRAGMENT, &body);
+            let mut link = Link::new();
+            assert!(link.on(&from_peer(&packet)).is_empty());
+            assert_eq!(link.stack.buffer_bytes(), 0, "{src} to {dst}");
+            assert!(link.pass(s(61)).is_empty(), "{src} to {dst}");
+        }
+    }
+}
+
 /// covers: 4861-4, ATT-68
 #[test]
 fn advertisements_nobody_asked_for_add_nothing() {

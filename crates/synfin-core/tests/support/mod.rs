@@ -17,6 +17,7 @@ mod calls;
 mod emitted;
 pub(crate) mod icmp;
 pub(crate) mod notation;
+pub(crate) mod parts;
 pub(crate) mod peer;
 pub(crate) mod reach;
 pub(crate) mod wire;

@@ -67,30 +67,12 @@ pub(crate) fn seal(src: IpAddr, dst: IpAddr, segment: &mut [u8]) {
 pub(crate) fn ip(src: IpAddr, dst: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut header = [0; 40];
     let len = match (src, dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => Ipv4Header {
-            src,
-            dst,
-            protocol,
-            ttl: 64,
-            tos: 0,
-            id: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            total_len: 0,
-            header_len: 0,
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            Ipv4Header::new(src, dst, protocol).emit(payload.len(), &mut header)
         }
-        .emit(payload.len(), &mut header),
-        (IpAddr::V6(src), IpAddr::V6(dst)) => Ipv6Header {
-            src,
-            dst,
-            next_header: protocol,
-            hop_limit: 64,
-            traffic_class: 0,
-            flow_label: 0,
-            payload_len: 0,
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            Ipv6Header::new(src, dst, protocol).emit(payload.len(), &mut header)
         }
-        .emit(payload.len(), &mut header),
         _ => panic!("both ends are of one family"),
     };
     [&header[..len], payload].concat()
@@ -104,11 +86,7 @@ pub(crate) fn set_tos(packet: &mut [u8], tos: u8) {
         return;
     }
     packet[1] = tos;
-    packet[10..12].fill(0);
-    let mut sum = checksum::Sum::new();
-    sum.add(&packet[..20]);
-    let sum = sum.finish();
-    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    seal_v4(packet);
 }
 
 /// Reads an emitted frame. covers: 9293-MUST-2, 9293-MUST-68, INV-8, 7323-24
@@ -189,4 +167,13 @@ fn check_shape(segment: &Segment<'_>) {
     if !segment.has_ack() {
         assert_eq!(segment.ack.raw(), 0, "no ACK, no acknowledgment");
     }
+}
+
+/// Puts the checksum into the header of an IPv4 packet.
+pub(crate) fn seal_v4(packet: &mut [u8]) {
+    let len = usize::from(packet[0] & 15) * 4;
+    packet[10..12].fill(0);
+    let mut sum = checksum::Sum::new();
+    sum.add(&packet[..len]);
+    packet[10..12].copy_from_slice(&sum.finish().to_be_bytes());
 }

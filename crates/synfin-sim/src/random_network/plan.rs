@@ -110,6 +110,10 @@ fn part_for_ecn(random: &Random) -> Random {
     Random::part(random.clone().next_u64(), 3168)
 }
 
+fn part_for_fragments(random: &Random) -> Random {
+    Random::part(random.clone().next_u64(), 791)
+}
+
 /// As it comes, or of a size that something is wrong with.
 fn draw_buffer(random: &mut Random) -> BufferSize {
     let octets = *random.pick(&[0, 2048, 8192, 65_536, 1 << 20]);
@@ -158,6 +162,11 @@ fn draw_link(random: &mut Random, loss: f64, clean: bool) -> LinkConfig {
     }
     if random.chance(0.2) {
         link = link.corrupt(0.005);
+    }
+    let mut fragments = part_for_fragments(random);
+    // Each part can be lost: where many are, hardly a packet would arrive.
+    if loss <= 0.02 && fragments.chance(0.15) {
+        link = link.fragment(*fragments.pick(&[200, 600, 1280]));
     }
     link
 }

@@ -5,7 +5,9 @@ use synfin_trace::{EndId, Fate, PacketId, Trip};
 
 use crate::ecn;
 use crate::fault::{self, Treatment};
-use crate::link::Verdict;
+use crate::fragment;
+use crate::host::HostId;
+use crate::link::{LinkId, Verdict};
 use crate::port::Outgoing;
 use crate::sim::segment::{self, Split};
 use crate::sim::{Arrival, Due, Sim};
@@ -69,7 +71,7 @@ impl Sim {
             let packet = self.record_trip(&passing, to, &octets, (trace, None));
             passing.to.push((to, packet));
         }
-        self.treat(&passing, octets, treatment);
+        self.treat(passing, octets, treatment);
     }
 
     fn record_trip(
@@ -79,7 +81,7 @@ impl Sim {
         octets: &[u8],
         (trace, copy_of): (Option<TraceSeq>, Option<PacketId>),
     ) -> Option<PacketId> {
-        self.record_packet(|sent| Trip {
+        self.record_packet_on(passing.link, |sent| Trip {
             from: EndId(passing.from),
             to: EndId(to.0),
             sent,
@@ -88,7 +90,41 @@ impl Sim {
             octets: octets.to_vec(),
             trace,
             copy_of,
+            forged: false,
         })
+    }
+
+    /// Slips a packet in that a host seems to have sent on a link: it arrives when one that the
+    /// host sends now would, without a queue, and nothing happens to it on the way.
+    ///
+    /// # Panics
+    /// When the host is not on the link, or the link carries frames.
+    pub fn forge(&mut self, from: HostId, link: LinkId, octets: Vec<u8>) {
+        let ends = &self.links[link.0].ends;
+        let side = ends.iter().position(|end| end.0 == from.0);
+        let side = side.expect("the host is on the link");
+        assert!(ends.len() == 2 && self.links[link.0].stations.is_empty());
+        let to = ends[1 - side];
+        let packet = self.record_packet_on(link.0, |sent| Trip {
+            from: EndId(from.0),
+            to: EndId(to.0),
+            sent,
+            fate: Fate::UnderWay,
+            link_header: Vec::new(),
+            octets: octets.clone(),
+            trace: None,
+            copy_of: None,
+            forged: true,
+        });
+        let arrival = Arrival {
+            host: to.0,
+            attachment: to.1,
+            octets,
+            packet,
+            corrupted: false,
+        };
+        let at = self.now + self.links[link.0].configs[side].delay;
+        self.schedule.push(at, Due::Packet(arrival));
     }
 
     fn check_packet(&mut self, link: usize, side: usize, octets: &[u8]) {
@@ -101,13 +137,31 @@ impl Sim {
         }
     }
 
-    fn treat(&mut self, passing: &Passing, mut octets: Vec<u8>, treatment: Option<Treatment>) {
+    fn treat(&mut self, mut passing: Passing, octets: Vec<u8>, treatment: Option<Treatment>) {
         if treatment == Some(Treatment::Drop) {
-            return self.lose(passing, "fault");
+            return self.lose(&passing, "fault");
         }
-        if self.links[passing.link].cut {
-            return self.lose(passing, "cut");
+        let link = &self.links[passing.link];
+        if link.cut {
+            return self.lose(&passing, "cut");
         }
+        let config = &link.configs[passing.side];
+        let most = config.cuts(&octets).filter(|_| passing.is_ip);
+        // Where the sender gave no identification, the count of packets is one.
+        let parts = most.and_then(|most| fragment::cut(&octets, most, self.packets as u32));
+        let Some(parts) = parts else {
+            return self.carry(&passing, octets, treatment);
+        };
+        for part in parts {
+            self.carry(&passing, part, treatment);
+            // The record is that of the whole packet, which its first part stands for.
+            for (_, packet) in &mut passing.to {
+                *packet = None;
+            }
+        }
+    }
+
+    fn carry(&mut self, passing: &Passing, mut octets: Vec<u8>, treatment: Option<Treatment>) {
         let verdict = self.offer(passing, octets.len());
         let (at, mut again, mut flip, congested) = match verdict {
             Verdict::Lost(why) => {

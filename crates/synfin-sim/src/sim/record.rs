@@ -4,6 +4,7 @@ use synfin_core::Instant;
 use synfin_trace::{EndId, Fate, PacketId, Timeline, TimelineBuilder, Trip};
 
 use crate::host::HostId;
+use crate::link::LinkId;
 use crate::sim::{Arrival, START, Sim, TRACE_CAPACITY};
 
 impl Sim {
@@ -60,6 +61,23 @@ impl Sim {
         self.recorder
             .as_mut()
             .map(|recorder| recorder.packet(trip(now)))
+    }
+
+    /// The same of a packet on a link, unless that is left out.
+    pub(super) fn record_packet_on(
+        &mut self,
+        link: usize,
+        trip: impl FnOnce(Instant) -> Trip,
+    ) -> Option<PacketId> {
+        if self.links[link].left_out {
+            return None;
+        }
+        self.record_packet(trip)
+    }
+
+    /// Keeps no packet of this link: a crowd that nobody wants to see one by one.
+    pub fn leave_out(&mut self, link: LinkId) {
+        self.links[link.0].left_out = true;
     }
 
     pub(super) fn record_fate(&mut self, packet: Option<PacketId>, fate: Fate) {

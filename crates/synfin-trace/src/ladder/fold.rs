@@ -147,6 +147,7 @@ fn is_plain(conversation: &Conversation<'_>, row: &Row) -> bool {
     usual
         && !conversation.is_overtaken(index)
         && step.packet.copy_of.is_none()
+        && !step.packet.forged
         && !step.segment.flags.intersects(control)
         && ecn != Flags::CWR.bits()
         && step.segment.sack.is_empty()

@@ -123,6 +123,9 @@ fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
     if conversation.is_overtaken(index) {
         return Some("late".to_owned());
     }
+    if step.packet.forged {
+        return Some("forged".to_owned());
+    }
     if step.packet.copy_of.is_some() {
         return Some("duplicated".to_owned());
     }
@@ -132,6 +135,7 @@ fn remark(conversation: &Conversation<'_>, index: usize) -> Option<String> {
         SendReason::PathMtuProbe => Some("MTU probe".to_owned()),
         SendReason::KeepAliveProbe => Some("keep-alive probe".to_owned()),
         SendReason::Ack(AckReason::Challenge) => Some("challenge".to_owned()),
+        SendReason::SynCookie => Some("SYN cookie".to_owned()),
         _ => None,
     }
 }

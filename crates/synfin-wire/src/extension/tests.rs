@@ -11,13 +11,8 @@ use std::vec::Vec;
 /// A packet whose chain starts with `first` and whose octets after the fixed header are `chain`.
 fn walk_chain(first: u8, chain: &[u8]) -> Result<UpperLayer, ChainError> {
     let header = Ipv6Header {
-        src: Ipv6Addr::LOCALHOST,
-        dst: Ipv6Addr::LOCALHOST,
-        next_header: first,
-        hop_limit: 1,
-        traffic_class: 0,
-        flow_label: 0,
         payload_len: chain.len() as u16,
+        ..Ipv6Header::new(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST, first)
     };
     let mut packet = Vec::from([0; 40]);
     header.emit(chain.len(), &mut packet);

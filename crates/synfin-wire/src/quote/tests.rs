@@ -10,18 +10,12 @@ use std::vec::Vec;
 const TRANSPORT: [u8; 8] = [0x0f, 0xa0, 0, 80, 0xff, 0, 0, 1];
 
 fn quote_of_v4(more_fragments: bool, fragment_offset: u16) -> Vec<u8> {
+    let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
     let header = Ipv4Header {
-        src: Ipv4Addr::new(10, 0, 0, 1),
-        dst: Ipv4Addr::new(10, 0, 0, 2),
-        protocol: protocol::TCP,
-        ttl: 1,
-        tos: 0,
-        id: 0,
         dont_fragment: false,
         more_fragments,
         fragment_offset,
-        total_len: 0,
-        header_len: 0,
+        ..Ipv4Header::new(src, dst, protocol::TCP)
     };
     let mut packet = Vec::from([0; 20]);
     // The quote ends long before the packet did.
@@ -31,15 +25,7 @@ fn quote_of_v4(more_fragments: bool, fragment_offset: u16) -> Vec<u8> {
 }
 
 fn quote_of_v6(next_header: u8, chain: &[u8]) -> Vec<u8> {
-    let header = Ipv6Header {
-        src: Ipv6Addr::LOCALHOST,
-        dst: Ipv6Addr::UNSPECIFIED,
-        next_header,
-        hop_limit: 1,
-        traffic_class: 0,
-        flow_label: 0,
-        payload_len: 0,
-    };
+    let header = Ipv6Header::new(Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED, next_header);
     let mut packet = Vec::from([0; 40]);
     header.emit(1400, &mut packet);
     packet.extend_from_slice(chain);

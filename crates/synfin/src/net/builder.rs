@@ -165,6 +165,14 @@ impl NetBuilder {
         if let Some(mistake) = self.mistake {
             return Err(error::invalid(mistake));
         }
+        let narrow = |plan: &LinkPlan| {
+            let v6 = plan.addresses.iter().any(|(addr, _)| addr.is_ipv6());
+            v6 && plan.link.caps().mtu < 1280
+        };
+        if self.links.iter().any(narrow) {
+            let mistake = "an IPv6 address on a link with an MTU below 1280 octets";
+            return Err(error::invalid(mistake));
+        }
         let seed = match self.seed {
             Some(seed) => seed,
             None => random_seed()?,

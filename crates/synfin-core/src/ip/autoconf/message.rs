@@ -88,6 +88,7 @@ fn discovery(src: Ipv6Addr, dst: Ipv6Addr, message: &NdpMessage<'_>) -> IcmpMess
         dst: dst.into(),
         protocol: protocol::ICMPV6,
         bytes,
+        sent: None,
     }
 }
 
@@ -111,6 +112,7 @@ fn listener(src: Ipv6Addr, dst: Ipv6Addr, message: &MldMessage<'_>) -> IcmpMessa
         dst: dst.into(),
         protocol: protocol::HOP_BY_HOP,
         bytes,
+        sent: None,
     }
 }
 

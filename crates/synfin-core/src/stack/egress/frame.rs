@@ -118,13 +118,18 @@ impl Stack {
     pub(super) fn plan_autoconf(&mut self, device: DeviceId) -> Option<Plan> {
         let message = self.next_autoconf_message(device)?;
         let own = self.station(device)?;
-        Some(self.plan_icmp(&message.to_icmp(own), message.hop_limit()))
+        Some(self.plan_icmp(device, message.to_icmp(own), message.hop_limit()))
     }
 
     /// covers: 4861-1
-    pub(super) fn plan_discovery(&mut self, to: Option<MacAddress>, message: &IcmpMessage) -> Plan {
+    pub(super) fn plan_discovery(
+        &mut self,
+        device: DeviceId,
+        to: Option<MacAddress>,
+        message: IcmpMessage,
+    ) -> Plan {
         self.cx.counters.discovery_out += 1;
-        let plan = self.plan_icmp(message, ndp::HOP_LIMIT);
+        let plan = self.plan_icmp(device, message, ndp::HOP_LIMIT);
         Plan {
             address: to.map_or(Address::ByDestination, Address::Station),
             ..plan

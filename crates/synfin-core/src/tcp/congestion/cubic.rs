@@ -20,7 +20,7 @@ const CONVERGENCE: (u64, u64) = (17, 20);
 /// `alpha_cubic` in the Reno-friendly region, `3 * (1 - 0.7) / (1 + 0.7)`.
 const ALPHA: (u64, u64) = (9, 17);
 /// `W_est` is kept in such parts of an octet.
-const EST_SHIFT: u32 = 10;
+pub(super) const EST_SHIFT: u32 = 10;
 /// Milliseconds away from `K` beyond which no window grows anyway.
 const MAX_OFFSET_MS: u64 = 1 << 19;
 
@@ -56,14 +56,14 @@ fn cube_octets(offset_ms: u64, mss: u32) -> u64 {
 
 /// A stage of congestion avoidance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stage {
+pub(super) struct Stage {
     /// `t`, without the time in which the application held the sender back.
-    elapsed: Duration,
-    /// Until when time has been judged.
-    last: Instant,
-    k_ms: u64,
+    pub(super) elapsed: Duration,
+    /// Until when time has been judged; `None` for nothing sent since the controller rested.
+    pub(super) last: Option<Instant>,
+    pub(super) k_ms: u64,
     /// `W_est`, shifted.
-    w_est: u64,
+    pub(super) w_est: u64,
 }
 
 impl Stage {
@@ -83,19 +83,19 @@ impl Stage {
 
 /// All that a spurious event gives back. covers: 9438-9
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
-    cwnd: u32,
-    ssthresh: u32,
+pub(super) struct State {
+    pub(super) cwnd: u32,
+    pub(super) ssthresh: u32,
     /// Window at the last reduction, lowered by fast convergence; the plateau of the curve.
-    w_max: u32,
+    pub(super) w_max: u32,
     /// Window just before the last reduction.
-    cwnd_prior: u32,
+    pub(super) cwnd_prior: u32,
     /// Growth below an octet, in parts of `cwnd`.
-    remainder: u64,
-    stage: Option<Stage>,
-    hystart: Option<HyStart>,
+    pub(super) remainder: u64,
+    pub(super) stage: Option<Stage>,
+    pub(super) hystart: Option<HyStart>,
     /// The slow start that goes on follows a timeout.
-    after_timeout: bool,
+    pub(super) after_timeout: bool,
 }
 
 /// RFC 9438 with RFC 9406.
@@ -118,6 +118,16 @@ impl Cubic {
             hystart: Some(HyStart::default()),
             after_timeout: false,
         };
+        Self::from(state)
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+impl From<State> for Cubic {
+    fn from(state: State) -> Self {
         Self { state, prior: None }
     }
 }
@@ -150,7 +160,7 @@ impl State {
         self.w_max = self.w_max.max(self.cwnd);
         Stage {
             elapsed: Duration::ZERO,
-            last: ack.now,
+            last: Some(ack.now),
             k_ms: k_ms(self.w_max - self.cwnd, ack.mss),
             w_est: u64::from(self.cwnd) << EST_SHIFT,
         }
@@ -160,9 +170,10 @@ impl State {
         let mut stage = self.begin_stage(ack);
         // covers: 9438-8
         if ack.cwnd_limited {
-            stage.elapsed += ack.now.saturating_duration_since(stage.last);
+            let last = stage.last.unwrap_or(ack.now);
+            stage.elapsed += ack.now.saturating_duration_since(last);
         }
-        stage.last = ack.now;
+        stage.last = Some(ack.now);
         if ack.cwnd_limited && ack.acked > 0 {
             self.grow(&mut stage, ack);
         }
@@ -232,7 +243,7 @@ impl CongestionControl for Cubic {
     fn on_sent(&mut self, sent: &SentSample) {
         if let Some(stage) = self.state.stage.as_mut().filter(|_| sent.in_flight == 0) {
             // Nothing was under way: the time since the last acknowledgement is not `t`.
-            stage.last = stage.last.max(sent.now);
+            stage.last = stage.last.max(Some(sent.now));
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct HyStart {
     min: Option<Duration>,
     samples: u8,
     conservative: Option<Conservative>,
+    /// The round that went on is over: all was acknowledged, and the controller rested.
+    rested: bool,
 }
 
 impl HyStart {
@@ -62,6 +64,29 @@ impl HyStart {
         SlowStart::Grow(self.growth(ack))
     }
 
+    /// What outlives a rest: whether a round went on, the smallest round trip of the last one that
+    /// had any, and of conservative slow start where it began and its rounds.
+    pub(super) fn rest(&self) -> (bool, Option<Duration>, Option<(Duration, u8)>) {
+        let in_round = self.rested || self.round_end.is_some();
+        let conservative = self.conservative.map(|css| (css.baseline, css.rounds));
+        (in_round, self.min.or(self.last_min), conservative)
+    }
+
+    /// The next acknowledgement begins a round.
+    pub(super) fn resume(
+        in_round: bool,
+        last_min: Option<Duration>,
+        conservative: Option<(Duration, u8)>,
+    ) -> Self {
+        let conservative = conservative.map(|(baseline, rounds)| Conservative { baseline, rounds });
+        Self {
+            last_min,
+            conservative,
+            rested: in_round,
+            ..Self::default()
+        }
+    }
+
     /// Whether slow start is conservative at present.
     pub(super) fn is_conservative(&self) -> bool {
         self.conservative.is_some()
@@ -72,7 +97,8 @@ impl HyStart {
         if self.round_end.is_some_and(|end| !ack.una.at_or_after(end)) {
             return false;
         }
-        let first = self.round_end.replace(ack.nxt).is_none();
+        let rested = core::mem::take(&mut self.rested);
+        let first = self.round_end.replace(ack.nxt).is_none() && !rested;
         if first {
             return false;
         }

@@ -11,6 +11,7 @@ mod bbr;
 mod bbr3;
 mod cubic;
 mod delivery;
+mod dormant;
 mod hystart;
 #[cfg(test)]
 mod link;
@@ -26,6 +27,7 @@ use core::num::NonZeroU64;
 pub(crate) use bbr::Bbr;
 pub(crate) use bbr3::Bbr3;
 pub(crate) use cubic::Cubic;
+pub(crate) use dormant::Dormant;
 pub(crate) use newreno::NewReno;
 pub use registry::{ControllerFactory, Controllers};
 pub use sample::{
@@ -85,30 +87,96 @@ pub trait CongestionControl: Debug + Send {
     }
 }
 
-/// A connection's controller: NewReno is kept inline so that it costs no allocation.
+/// A connection's controller. NewReno and CUBIC stand here while they rest; at work, all are boxed.
 #[derive(Debug)]
 pub(crate) enum Congestion {
-    NewReno(NewReno),
-    Boxed(Box<dyn CongestionControl>),
+    Live(Box<Live>),
+    Dormant(Dormant),
 }
 
-impl core::ops::Deref for Congestion {
-    type Target = dyn CongestionControl;
+/// A controller at work; behind a pointer, so that the largest may be large.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Live {
+    NewReno(NewReno),
+    Cubic(Cubic),
+    Other(Box<dyn CongestionControl>),
+}
 
-    fn deref(&self) -> &Self::Target {
+const _: () = assert!(size_of::<Congestion>() <= 24);
+
+impl Live {
+    fn get(&self) -> &dyn CongestionControl {
         match self {
             Self::NewReno(controller) => controller,
-            Self::Boxed(controller) => controller.as_ref(),
+            Self::Cubic(controller) => controller,
+            Self::Other(controller) => controller.as_ref(),
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut dyn CongestionControl {
+        match self {
+            Self::NewReno(controller) => controller,
+            Self::Cubic(controller) => controller,
+            Self::Other(controller) => controller.as_mut(),
         }
     }
 }
 
-impl core::ops::DerefMut for Congestion {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        match self {
-            Self::NewReno(controller) => controller,
-            Self::Boxed(controller) => controller.as_mut(),
+impl From<Live> for Congestion {
+    /// One that has nothing in flight.
+    fn from(live: Live) -> Self {
+        match Dormant::of(&live) {
+            Some(dormant) => Self::Dormant(dormant),
+            None => Self::Live(Box::new(live)),
         }
+    }
+}
+
+impl Congestion {
+    /// The controller, to be told something: it wakes for that.
+    pub(crate) fn live(&mut self) -> &mut dyn CongestionControl {
+        if let Self::Dormant(dormant) = self {
+            *self = Self::Live(Box::new(dormant.wake()));
+        }
+        match self {
+            Self::Live(live) => live.get_mut(),
+            Self::Dormant(_) => unreachable!("it was woken above"),
+        }
+    }
+
+    /// Nothing is in flight any more.
+    pub(crate) fn rest(&mut self) {
+        if let Self::Live(live) = self {
+            if let Some(dormant) = Dormant::of(live) {
+                *self = Self::Dormant(dormant);
+            }
+        }
+    }
+
+    fn get(&self) -> Result<&dyn CongestionControl, &Dormant> {
+        match self {
+            Self::Live(live) => Ok(live.get()),
+            Self::Dormant(dormant) => Err(dormant),
+        }
+    }
+
+    /// This and the following ask without waking.
+    pub(crate) fn cwnd(&self) -> u32 {
+        self.get().map_or_else(Dormant::cwnd, |live| live.cwnd())
+    }
+
+    pub(crate) fn ssthresh(&self) -> u32 {
+        self.get()
+            .map_or_else(Dormant::ssthresh, |live| live.ssthresh())
+    }
+
+    pub(crate) fn pacing_rate(&self) -> Option<NonZeroU64> {
+        self.get().ok()?.pacing_rate()
+    }
+
+    pub(crate) fn governs_recovery(&self) -> bool {
+        self.get().is_ok_and(|live| live.governs_recovery())
     }
 }
 

@@ -10,12 +10,12 @@ use crate::time::Instant;
 /// RFC 5681 and RFC 6582.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewReno {
-    cwnd: u32,
-    ssthresh: u32,
+    pub(super) cwnd: u32,
+    pub(super) ssthresh: u32,
     /// Growth below an octet in congestion avoidance, in parts of `cwnd`.
-    remainder: u64,
+    pub(super) remainder: u32,
     /// The slow start that goes on follows a timeout.
-    after_timeout: bool,
+    pub(super) after_timeout: bool,
     /// `cwnd` and `ssthresh` before the last congestion event.
     prior: (u32, u32),
 }
@@ -44,9 +44,10 @@ impl NewReno {
             // An octet at a time: halving leaves half a segment over, which whole steps would
             // keep useless until the next loss.
             let cwnd = u64::from(self.cwnd.max(1));
-            self.remainder += u64::from(acked.min(self.cwnd)) * u64::from(ack.mss);
-            self.cwnd += (self.remainder / cwnd) as u32;
-            self.remainder %= cwnd;
+            let grown = u64::from(acked.min(self.cwnd)) * u64::from(ack.mss);
+            let grown = grown + u64::from(self.remainder);
+            self.cwnd += (grown / cwnd) as u32;
+            self.remainder = (grown % cwnd) as u32;
         }
         self.cwnd = self.cwnd.min(MAX_CWND);
     }

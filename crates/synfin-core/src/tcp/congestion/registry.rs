@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Bbr, Bbr3, Congestion, CongestionControl, Cubic, NewReno};
+use super::{Bbr, Bbr3, Congestion, CongestionControl, Cubic, Live, NewReno};
 
 /// Makes controllers. A listener needs many.
 pub trait ControllerFactory: Send + Sync {
@@ -60,14 +60,14 @@ impl Controllers {
 
     /// A controller by its name; NewReno for one that is not known, which validation excludes.
     pub(crate) fn make(&self, name: &str, initial_window: u32, mss: u32) -> Congestion {
-        if let Some((_, factory)) = self.0.iter().find(|(known, _)| *known == name) {
-            return Congestion::Boxed(factory.make(initial_window, mss));
-        }
-        match name {
-            "cubic" => Congestion::Boxed(Box::new(Cubic::new(initial_window))),
-            "bbr" => Congestion::Boxed(Box::new(Bbr::new(initial_window, mss))),
-            "bbr3" => Congestion::Boxed(Box::new(Bbr3::new(initial_window, mss))),
-            _ => Congestion::NewReno(NewReno::new(initial_window)),
-        }
+        let own = self.0.iter().find(|(known, _)| *known == name);
+        let live = match (own, name) {
+            (Some((_, factory)), _) => Live::Other(factory.make(initial_window, mss)),
+            (None, "cubic") => Live::Cubic(Cubic::new(initial_window)),
+            (None, "bbr") => Live::Other(Box::new(Bbr::new(initial_window, mss))),
+            (None, "bbr3") => Live::Other(Box::new(Bbr3::new(initial_window, mss))),
+            _ => Live::NewReno(NewReno::new(initial_window)),
+        };
+        live.into()
     }
 }

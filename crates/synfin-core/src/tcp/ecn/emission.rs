@@ -4,8 +4,8 @@
 use synfin_wire::Flags;
 use synfin_wire::tcp::{AccEcn, AccEcnOrder, Options, options_len};
 
-use super::{Ecn, Feedback, IpEcn, Received, ace_flags, negotiation};
-use crate::tcp::connection::{Connection, Context};
+use super::{EcnMarks, Feedback, IpEcn, Received, ace_flags, negotiation};
+use crate::tcp::connection::{Cold, Connection, Context};
 use crate::tcp::send::next_segment::Emission;
 use crate::trace::SendReason;
 
@@ -32,7 +32,7 @@ pub(crate) fn on_emit(
         return on_syn(c, cx, emission);
     }
     let new = emission.reason.is_new_text();
-    let capable = new && emission.text_len > 0 && c.cold.ecn.capable;
+    let capable = new && emission.text_len > 0 && c.cold.ecn.marks.has(EcnMarks::CAPABLE);
     let ip = if capable { IpEcn::Ect0 } else { IpEcn::NotEct };
     match c.cold.ecn.feedback {
         Feedback::Classic => Addition {
@@ -64,7 +64,8 @@ fn on_syn(c: &mut Connection, cx: &mut Context, emission: &Emission) -> Addition
     Addition {
         flags,
         ip: IpEcn::NotEct,
-        option: (accurate && !c.cold.ecn.quiet && copies == 1).then(initial_option),
+        option: (accurate && !c.cold.ecn.marks.has(EcnMarks::QUIET) && copies == 1)
+            .then(initial_option),
     }
 }
 
@@ -76,10 +77,10 @@ pub(crate) fn initial_option() -> AccEcn {
 /// covers: 3168-5, 3168-6, 3168-7
 fn classic(c: &mut Connection, new_text: bool) -> Flags {
     let mut flags = Flags::EMPTY;
-    if c.cold.ecn.echo {
+    if c.cold.ecn.marks.has(EcnMarks::ECHO) {
         flags |= Flags::ECE;
     }
-    if new_text && core::mem::take(&mut c.cold.ecn.cwr_owed) {
+    if new_text && c.cold.ecn.marks.take(EcnMarks::CWR_OWED) {
         flags |= Flags::CWR;
     }
     flags
@@ -87,9 +88,9 @@ fn classic(c: &mut Connection, new_text: bool) -> Flags {
 
 /// covers: 9768-4, 9768-5
 fn accurate(c: &mut Connection, emission: &Emission, options: &Options) -> Addition {
-    let of_syn_ack = c.cold.ecn.of_syn;
+    let of_syn_ack = c.cold.ecn.of_syn();
     let room = u32::from(c.eff_snd_mss);
-    let Some(accurate) = &mut c.cold.ecn.accurate else {
+    let Some(accurate) = c.cold.accurate_mut() else {
         return Addition::default();
     };
     let received = &mut accurate.received;
@@ -133,10 +134,10 @@ fn option(received: &mut Received, text_len: u32, beside: &Options, room: u32) -
 }
 
 /// The flags of a bare acknowledgement that leaves without the connection. covers: 9768-4
-pub(crate) fn flags_of_ack(ecn: &Ecn) -> Flags {
-    match &ecn.accurate {
+pub(crate) fn flags_of_ack(cold: &Cold) -> Flags {
+    match cold.accurate() {
         Some(accurate) => ace_flags(accurate.received.ace()),
-        None if ecn.echo => Flags::ECE,
+        None if cold.ecn.marks.has(EcnMarks::ECHO) => Flags::ECE,
         None => Flags::EMPTY,
     }
 }

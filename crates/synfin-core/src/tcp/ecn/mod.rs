@@ -3,8 +3,8 @@
 //!
 //! [`negotiation`] settles in the handshake which of them is spoken, [`receiver`] notes what the
 //! network marked, [`sender`] reads what the peer reports, [`emission`] puts code points, flags
-//! and the option on what leaves. A connection without ECN pays 24 octets and allocates nothing;
-//! the counters of accurate ECN are boxed.
+//! and the option on what leaves. A connection without ECN pays 2 octets and allocates nothing;
+//! what is kept once it is spoken stands apart.
 
 pub(crate) mod emission;
 pub(crate) mod negotiation;
@@ -15,7 +15,8 @@ use alloc::boxed::Box;
 
 use synfin_wire::{Flags, SeqNum};
 
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::connection::{Cold, Connection, Context};
+use crate::tcp::marks::bits;
 use crate::trace::{EcnEvent, TraceEvent};
 
 /// The ECN field of an IP header (RFC 3168 section 5).
@@ -70,28 +71,75 @@ pub(crate) enum Feedback {
     Accurate,
 }
 
+bits! {
+    /// What is owed and allowed.
+    EcnMarks: u8 {
+        /// Segments may carry ECT(0).
+        CAPABLE = 0,
+        /// CE arrived and the peer has not answered with CWR (classic).
+        ECHO = 1,
+        /// The next new text carries CWR (classic).
+        CWR_OWED = 2,
+        /// The SYN goes out plain from here on.
+        PLAIN_SYN = 3,
+        /// No SYN,ACK speaks of ECN from here on.
+        QUIET = 4,
+    }
+}
+
 /// What a connection keeps of ECN.
 #[derive(Debug)]
 pub(crate) struct Ecn {
     pub(crate) feedback: Feedback,
-    /// Segments may carry ECT(0).
-    pub(crate) capable: bool,
-    /// CE arrived and the peer has not answered with CWR (classic).
-    pub(crate) echo: bool,
-    /// The next new text carries CWR (classic).
-    pub(crate) cwr_owed: bool,
-    /// The SYN goes out plain from here on.
-    pub(crate) plain_syn: bool,
-    /// No SYN,ACK speaks of ECN from here on.
-    pub(crate) quiet: bool,
-    /// The ECN field of the peer's SYN or SYN,ACK, as it arrived.
-    pub(crate) of_syn: IpEcn,
+    /// With the ECN field of the peer's SYN or SYN,ACK in bits 5 and 6.
+    pub(crate) marks: EcnMarks,
+}
+
+const _: () = assert!(size_of::<Ecn>() <= 2);
+
+/// What a connection keeps of ECN once it is spoken, apart from the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Detail {
     /// No further reduction until this is acknowledged; `None` when none is recent.
     recover: Option<SeqNum>,
     accurate: Option<Box<Accurate>>,
 }
 
-const _: () = assert!(core::mem::size_of::<Ecn>() <= 24);
+impl Detail {
+    pub(crate) const NONE: Self = Self {
+        recover: None,
+        accurate: None,
+    };
+}
+
+const OF_SYN_SHIFT: u32 = 5;
+
+impl Ecn {
+    /// The ECN field of the peer's SYN or SYN,ACK, as it arrived.
+    fn of_syn(&self) -> IpEcn {
+        IpEcn::of(self.marks.0 >> OF_SYN_SHIFT)
+    }
+
+    fn set_of_syn(&mut self, of_syn: IpEcn) {
+        let others = self.marks.0 & !(3 << OF_SYN_SHIFT);
+        self.marks = EcnMarks(others | of_syn.bits() << OF_SYN_SHIFT);
+    }
+}
+
+impl Cold {
+    fn ecn_recover(&self) -> Option<SeqNum> {
+        self.rare_so_far().ecn.recover
+    }
+
+    /// The counters of accurate ECN, where it is spoken.
+    fn accurate(&self) -> Option<&Accurate> {
+        self.rare_so_far().ecn.accurate.as_deref()
+    }
+
+    fn accurate_mut(&mut self) -> Option<&mut Accurate> {
+        self.rare_if_any()?.ecn.accurate.as_deref_mut()
+    }
+}
 
 /// The counters of accurate ECN (RFC 9768 section 3.2).
 #[derive(Clone, Copy, Debug)]
@@ -194,19 +242,14 @@ pub(crate) const fn ace_flags(ace: u8) -> Flags {
 impl Ecn {
     pub(crate) const OFF: Self = Self {
         feedback: Feedback::Off,
-        capable: false,
-        echo: false,
-        cwr_owed: false,
-        plain_syn: false,
-        quiet: false,
-        of_syn: IpEcn::NotEct,
-        recover: None,
-        accurate: None,
+        marks: EcnMarks::NONE,
     };
+}
 
+impl Cold {
     /// What accurate feedback has counted.
-    pub(crate) fn counts(&self) -> Option<Counts> {
-        let Accurate { received, sent } = self.accurate.as_deref()?;
+    pub(crate) fn ecn_counts(&self) -> Option<Counts> {
+        let Accurate { received, sent } = self.accurate()?;
         Some(Counts {
             received: received.cep.wrapping_sub(INITIAL_CEP),
             received_octets: [
@@ -220,11 +263,15 @@ impl Ecn {
     }
 
     /// The peer was found to speak this; ECT may be set if `capable`.
-    fn settle(&mut self, feedback: Feedback, capable: bool, of_syn: IpEcn) {
-        self.feedback = feedback;
-        self.capable = capable;
-        self.of_syn = of_syn;
-        self.accurate = (feedback == Feedback::Accurate).then(|| Box::new(Accurate::new()));
+    fn settle_ecn(&mut self, feedback: Feedback, capable: bool, of_syn: IpEcn) {
+        self.ecn.feedback = feedback;
+        self.ecn.marks.assign(EcnMarks::CAPABLE, capable);
+        self.ecn.set_of_syn(of_syn);
+        if feedback == Feedback::Accurate {
+            self.rare().ecn.accurate = Some(Box::new(Accurate::new()));
+        } else if let Some(rare) = self.rare_if_any() {
+            rare.ecn.accurate = None;
+        }
     }
 }
 

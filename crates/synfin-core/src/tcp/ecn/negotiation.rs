@@ -4,9 +4,11 @@
 use synfin_wire::Flags;
 use synfin_wire::tcp::AccEcn;
 
-use super::{Accurate, Ecn, Feedback, INITIAL_CEP, IpEcn, ace_flags, ace_of, emission, trace};
+use super::{
+    Accurate, Ecn, EcnMarks, Feedback, INITIAL_CEP, IpEcn, ace_flags, ace_of, emission, trace,
+};
 use crate::config::EcnMode;
-use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::connection::{Cold, Connection, Context, Marks};
 use crate::tcp::segment::Seg;
 use crate::trace::EcnEvent;
 
@@ -29,6 +31,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// To a SYN that asks for nothing.
+    pub(crate) const NONE: Self = Self {
+        feedback: Feedback::Off,
+        of_syn: IpEcn::NotEct,
+        quiet: false,
+    };
+
     /// covers: 9768-1, 9768-3, 3168-1, 3168-2
     pub(crate) fn of(seg: &Seg, mode: EcnMode) -> Self {
         let feedback = match (mode, ace_of(seg.flags)) {
@@ -43,6 +52,32 @@ impl Answer {
         Self {
             feedback,
             of_syn: seg.ecn,
+            quiet: false,
+        }
+    }
+
+    /// What is left of it once the SYN,ACK is sent, in two bits: what is spoken, and whether
+    /// segments may carry ECT. covers: 4987-6
+    pub(crate) fn to_bits(self) -> u8 {
+        match self.feedback {
+            Feedback::Classic if self.of_syn_is_sound() => 1,
+            Feedback::Classic => 3,
+            Feedback::Accurate => 2,
+            _ => 0,
+        }
+    }
+
+    /// The answer of these two bits.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        let (feedback, of_syn) = match bits {
+            1 => (Feedback::Classic, IpEcn::NotEct),
+            2 => (Feedback::Accurate, IpEcn::NotEct),
+            3 => (Feedback::Classic, IpEcn::Ce),
+            _ => (Feedback::Off, IpEcn::NotEct),
+        };
+        Self {
+            feedback,
+            of_syn,
             quiet: false,
         }
     }
@@ -90,16 +125,15 @@ impl Answer {
 
     /// What the connection begins with. Who has sent or received a SYN or SYN,ACK without ECN
     /// sets no ECT, but reports. covers: 3168-2, 9768-14
-    pub(crate) fn into_state(self, copies: u8) -> Ecn {
-        let mut ecn = Ecn::OFF;
+    pub(crate) fn settle(self, cold: &mut Cold, copies: u8) {
+        cold.ecn = Ecn::OFF;
         let plain = self.is_plain(copies);
         let capable = self.feedback != Feedback::Off && !plain && self.of_syn_is_sound();
-        ecn.settle(self.feedback, capable, self.of_syn);
-        ecn.quiet = plain;
-        if let Some(accurate) = &mut ecn.accurate {
+        cold.settle_ecn(self.feedback, capable, self.of_syn);
+        cold.ecn.marks.assign(EcnMarks::QUIET, plain);
+        if let Some(accurate) = cold.accurate_mut() {
             accurate.sent.server = true;
         }
-        ecn
     }
 
     /// CE on a SYN that may carry none with classic ECN means that the path writes it on
@@ -126,11 +160,11 @@ pub(super) fn syn_flags(c: &mut Connection, cx: &mut Context, copies: u8) -> Fla
         EcnMode::Accurate => Feedback::AskedAccurate,
         EcnMode::Off | EcnMode::Accept => return Flags::EMPTY,
     };
-    if copies > ASKING_COPIES && !c.cold.ecn.plain_syn {
-        c.cold.ecn.plain_syn = true;
+    if copies > ASKING_COPIES && !c.cold.ecn.marks.has(EcnMarks::PLAIN_SYN) {
+        c.cold.ecn.marks.set(EcnMarks::PLAIN_SYN);
         trace(c, cx, EcnEvent::SynFallBack);
     }
-    if c.cold.ecn.plain_syn {
+    if c.cold.ecn.marks.has(EcnMarks::PLAIN_SYN) {
         return Flags::EMPTY;
     }
     c.cold.ecn.feedback = asks;
@@ -147,7 +181,7 @@ pub(crate) fn retries_plain(c: &mut Connection, cx: &mut Context) -> bool {
         c.cold.ecn.feedback,
         Feedback::AskedClassic | Feedback::AskedAccurate
     );
-    if !asked || core::mem::replace(&mut c.cold.ecn.plain_syn, true) {
+    if !asked || c.cold.ecn.marks.put(EcnMarks::PLAIN_SYN) {
         return false;
     }
     c.marks.set(Marks::SEND_SYN);
@@ -158,7 +192,7 @@ pub(crate) fn retries_plain(c: &mut Connection, cx: &mut Context) -> bool {
 /// The answer to our SYN. covers: 9768-2, 3168-2
 pub(crate) fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let code = ace_of(seg.flags);
-    let plain = c.cold.ecn.plain_syn;
+    let plain = c.cold.ecn.marks.has(EcnMarks::PLAIN_SYN);
     let feedback = match (c.cold.ecn.feedback, code) {
         // For RFC 3168 the third bit is reserved, and ignored.
         (Feedback::AskedClassic, code) if code & 0b011 == CLASSIC_SYN_ACK => Feedback::Classic,
@@ -169,8 +203,8 @@ pub(crate) fn on_syn_ack(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     // Our SYN left Not-ECT: a server that saw something else looks through a path that mangles.
     let mangled = feedback == Feedback::Accurate && matches!(code, 0b011 | 0b100 | 0b110);
     let capable = feedback != Feedback::Off && !mangled && !plain;
-    c.cold.ecn.settle(feedback, capable, seg.ecn);
-    if let Some(accurate) = &mut c.cold.ecn.accurate {
+    c.cold.settle_ecn(feedback, capable, seg.ecn);
+    if let Some(accurate) = c.cold.accurate_mut() {
         begin_client(accurate, seg.ecn);
     }
     report(c, cx);
@@ -200,8 +234,8 @@ pub(crate) fn on_crossing_syn(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     if !both {
         answer = Answer::default();
     }
-    answer.quiet = c.cold.ecn.plain_syn;
-    c.cold.ecn = answer.into_state(0);
+    answer.quiet = c.cold.ecn.marks.has(EcnMarks::PLAIN_SYN);
+    answer.settle(&mut c.cold, 0);
     report(c, cx);
 }
 
@@ -210,8 +244,8 @@ pub(super) fn syn_ack_flags(c: &mut Connection, copies: u8) -> Flags {
     let ecn = &mut c.cold.ecn;
     let answer = answer_of(ecn);
     if answer.is_plain(copies) {
-        ecn.quiet = true;
-        ecn.capable = false;
+        ecn.marks.set(EcnMarks::QUIET);
+        ecn.marks.clear(EcnMarks::CAPABLE);
     }
     answer.flags(copies)
 }
@@ -219,8 +253,8 @@ pub(super) fn syn_ack_flags(c: &mut Connection, copies: u8) -> Flags {
 fn answer_of(ecn: &Ecn) -> Answer {
     Answer {
         feedback: ecn.feedback,
-        of_syn: ecn.of_syn,
-        quiet: ecn.quiet,
+        of_syn: ecn.of_syn(),
+        quiet: ecn.marks.has(EcnMarks::QUIET),
     }
 }
 
@@ -229,8 +263,8 @@ fn answer_of(ecn: &Ecn) -> Answer {
 pub(crate) fn on_repeated_syn(c: &mut Connection, cx: &Context, seg: &Seg) {
     let mut answer = answer_of(&c.cold.ecn);
     if !answer.on_repeated_syn(seg, cx.config.tcp.ecn) || answer.quiet {
-        c.cold.ecn.quiet = true;
-        c.cold.ecn.capable = false;
+        c.cold.ecn.marks.set(EcnMarks::QUIET);
+        c.cold.ecn.marks.clear(EcnMarks::CAPABLE);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use synfin_wire::Flags;
 
-use super::{Feedback, IpEcn, Received, trace};
+use super::{EcnMarks, Feedback, IpEcn, Received, trace};
 use crate::tcp::connection::{Connection, Context};
 use crate::tcp::segment::Seg;
 use crate::trace::{AckReason, EcnEvent};
@@ -28,14 +28,14 @@ pub(crate) fn on_segment(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 /// covers: 3168-5
 fn classic(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     if seg.flags.contains(Flags::CWR) {
-        c.cold.ecn.echo = false;
+        c.cold.ecn.marks.clear(EcnMarks::ECHO);
     }
     if seg.ecn != IpEcn::Ce {
         return;
     }
     trace(c, cx, EcnEvent::CongestionExperienced);
     cx.counters.ecn_ce_received += 1;
-    if !core::mem::replace(&mut c.cold.ecn.echo, true) && seg.text_len > 0 {
+    if !c.cold.ecn.marks.put(EcnMarks::ECHO) && seg.text_len > 0 {
         c.ack_now(AckReason::CongestionExperienced);
     }
 }
@@ -43,7 +43,7 @@ fn classic(c: &mut Connection, cx: &mut Context, seg: &Seg) {
 /// covers: 9768-7, 9768-8
 fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let unacked = c.rcv.last_ack_sent != c.rcv.nxt || seg.text_len > 0;
-    let Some(accurate) = &mut c.cold.ecn.accurate else {
+    let Some(accurate) = c.cold.accurate_mut() else {
         return;
     };
     let received = &mut accurate.received;

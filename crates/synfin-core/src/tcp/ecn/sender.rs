@@ -2,9 +2,9 @@
 
 use synfin_wire::{Flags, SeqNum};
 
-use super::{Accurate, Feedback, ace_of, trace};
+use super::{Accurate, EcnMarks, Feedback, ace_of, trace};
 use crate::tcp::congestion::Phase;
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::connection::{Cold, Connection, Context};
 use crate::tcp::recovery::phases;
 use crate::tcp::segment::Seg;
 use crate::trace::EcnEvent;
@@ -51,8 +51,8 @@ pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Be
         note_reduction(c);
     }
     // What is at the recovery point itself was sent before the window was reduced.
-    if c.cold.ecn.recover.is_some_and(|at| c.snd.una.after(at)) {
-        c.cold.ecn.recover = None;
+    if c.cold.ecn_recover().is_some_and(|at| c.snd.una.after(at)) {
+        c.cold.rare().ecn.recover = None;
     }
     let marked = match c.cold.ecn.feedback {
         Feedback::Classic => classic(c, seg),
@@ -76,7 +76,7 @@ pub(crate) fn on_timeout(c: &mut Connection) {
 /// Whether an acknowledgement brings news of congestion: the window does not grow by it.
 pub(crate) fn reports_marks(c: &Connection, seg: &Seg) -> bool {
     let ecn = &c.cold.ecn;
-    match (ecn.feedback, &ecn.accurate) {
+    match (ecn.feedback, c.cold.accurate()) {
         (Feedback::Classic, _) => classic(c, seg).is_some(),
         (Feedback::Accurate, Some(accurate)) => {
             let sent = &accurate.sent;
@@ -92,12 +92,12 @@ pub(crate) fn reports_marks(c: &Connection, seg: &Seg) -> bool {
 /// ECE counts only where something of ours could have been marked.
 fn classic(c: &Connection, seg: &Seg) -> Option<u32> {
     let echoed = seg.flags.contains(Flags::ECE) && !seg.handshake;
-    (echoed && c.cold.ecn.capable).then_some(0)
+    (echoed && c.cold.ecn.marks.has(EcnMarks::CAPABLE)).then_some(0)
 }
 
 /// At most once for a window of data. covers: 3168-6, ATT-51
 fn reduce(c: &mut Connection, cx: &mut Context, before: Before, ce_octets: u32) {
-    if c.cold.ecn.recover.is_some() {
+    if c.cold.ecn_recover().is_some() {
         return;
     }
     // Half of less than two segments is less than one.
@@ -135,8 +135,10 @@ pub(crate) fn holds(c: &Connection) -> bool {
 }
 
 fn note_reduction(c: &mut Connection) {
-    c.cold.ecn.recover = Some(c.snd.nxt);
-    c.cold.ecn.cwr_owed = c.cold.ecn.feedback == Feedback::Classic && c.cold.ecn.capable;
+    c.cold.rare().ecn.recover = Some(c.snd.nxt);
+    let ecn = &mut c.cold.ecn;
+    let owed = ecn.feedback == Feedback::Classic && ecn.marks.has(EcnMarks::CAPABLE);
+    ecn.marks.assign(EcnMarks::CWR_OWED, owed);
 }
 
 /// Octets that were newly reported as marked; `None` for no news.
@@ -144,12 +146,12 @@ fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> 
     let mss = u32::from(c.eff_snd_mss);
     let acked = before.una.distance_to(c.snd.una);
     let ace = ace_of(seg.flags);
-    let sent = &mut c.cold.ecn.accurate.as_mut()?.sent;
+    let sent = &mut c.cold.accurate_mut()?.sent;
     let first = core::mem::replace(&mut sent.first, false);
     if first && ace == 0 {
         // covers: 9768-6, 9768-15
         sent.ignored = true;
-        c.cold.ecn.capable = false;
+        c.cold.ecn.marks.clear(EcnMarks::CAPABLE);
         trace(c, cx, EcnEvent::FeedbackZeroed);
         return None;
     }
@@ -166,14 +168,14 @@ fn accurate(c: &mut Connection, cx: &mut Context, seg: &Seg, before: Before) -> 
         && seg.len() == 0
         && seg.options.sack.is_empty()
     {
-        if let Some(read) = c.cold.ecn.read_third_ack(ace) {
+        if let Some(read) = c.cold.read_third_ack(ace) {
             return read;
         }
     }
     if acked == 0 && !newer {
         return None;
     }
-    let accurate = c.cold.ecn.accurate.as_mut()?;
+    let accurate = c.cold.accurate_mut()?;
     newly_marked(accurate, seg, before.newly_acked, mss)
 }
 
@@ -184,18 +186,18 @@ fn is_newer(last: Option<u32>, seg: &Seg) -> bool {
     last.is_none_or(|last| (timestamps.val.wrapping_sub(last) as i32) > 0)
 }
 
-impl super::Ecn {
+impl Cold {
     /// The third segment tells how our SYN,ACK arrived, if it is a server that reads it.
     /// covers: 9768-6
     fn read_third_ack(&mut self, ace: u8) -> Option<Option<u32>> {
-        let accurate = self.accurate.as_mut()?;
+        let accurate = self.accurate_mut()?;
         if !accurate.sent.server {
             return None;
         }
         accurate.sent.cep = if ace == 0b110 { 6 } else { 5 };
         // The SYN,ACK left Not-ECT: anything else was written by the path.
         if matches!(ace, 0b011 | 0b100 | 0b110) {
-            self.capable = false;
+            self.ecn.marks.clear(EcnMarks::CAPABLE);
         }
         Some(None)
     }

@@ -18,7 +18,7 @@ const TIMEOUTS: u8 = 2;
 /// The next smaller size to fall back to, never below what every path takes.
 /// covers: 4821-2, 1191-4
 pub(super) fn smaller(c: &Connection, floor_v4: u16, size: u16) -> Option<u16> {
-    let steps = if c.cold.remote_v6.is_some() {
+    let steps = if c.is_v6() {
         [MIN_V6, MIN_V6]
     } else {
         [FIRST_V4.max(floor_v4), floor_v4]
@@ -48,12 +48,12 @@ pub(super) fn on_timeout(c: &mut Connection, cx: &mut Context, attempt: u8) {
     let Some(to) = smaller(c, floor, before).filter(|to| *to < size) else {
         return;
     };
-    let arrived_at = c.cold.path_mtu.large_acked_at;
+    let arrived_at = c.active().path.large_acked_at;
     if arrived_at.is_some_and(|at| at >= first.sent_at) {
         return;
     }
     cx.counters.black_holes += 1;
     lower(c, cx, to, PathMtuSign::BlackHole);
     // What was sent before may have been lost by chance after all: it is the first to be probed.
-    c.cold.path_mtu.search = Search::from(cx.now, before);
+    c.cold.set_search(Search::from(cx.now, before));
 }

@@ -12,7 +12,7 @@ use super::{largest, lower, mode, tell_others, trace};
 use crate::config::PathMtuDiscovery;
 use crate::counters::DropReason;
 use crate::ip::path_mtu::Claim;
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::connection::{ColdMarks, Connection, Context};
 use crate::trace::{PathMtuEvent, PathMtuSign};
 
 /// A claim that waits for proof.
@@ -31,11 +31,12 @@ pub(crate) fn on_too_big(c: &mut Connection, cx: &mut Context, mtu: u32, seq: Se
         return;
     }
     let path = &c.cold.path_mtu;
-    let (current, fragments, acked) = (path.current, path.fragments, path.acked);
+    let (current, acked) = (path.current, path.acked);
+    let fragments = c.cold.marks.has(ColdMarks::FRAGMENTS);
     let probe = search::probe_at(c, seq);
     let sent = probe.unwrap_or_else(|| current.min(largest(c)));
     let floor = cx.config.tcp.path_mtu.floor_v4;
-    let claim = Claim::read(c.cold.remote_v6.is_some(), mtu, sent, floor);
+    let claim = Claim::read(c.is_v6(), mtu, sent, floor);
     match claim {
         Some(claim) if probe.is_some() && claim.mtu >= current => {
             search::on_refused(c, cx, claim.mtu);
@@ -67,9 +68,11 @@ fn hold(c: &mut Connection, cx: &mut Context, mut held: Held) {
 }
 
 fn accept(c: &mut Connection, cx: &mut Context, claim: Claim) {
-    c.cold.path_mtu.fragments |= claim.fragments;
+    if claim.fragments {
+        c.cold.marks.set(ColdMarks::FRAGMENTS);
+    }
     let raise_at = cx.now + cx.config.tcp.path_mtu.raise_after;
-    c.cold.path_mtu.search = Search::from(raise_at, largest(c));
+    c.cold.set_search(Search::from(raise_at, largest(c)));
     lower(c, cx, claim.mtu, PathMtuSign::Icmp);
     tell_others(c, cx);
 }

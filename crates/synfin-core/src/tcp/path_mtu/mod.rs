@@ -25,7 +25,7 @@ pub(crate) mod search;
 
 use crate::config::PathMtuDiscovery;
 use crate::ip::path_mtu::{BASE_PLPMTU, Known, MIN_V6};
-use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::connection::{Cold, ColdMarks, Connection, Context, Marks};
 use crate::tcp::recovery::scoreboard::News;
 use crate::time::Instant;
 use crate::trace::{LossSign, PathMtuEvent, PathMtuSign, TraceEvent};
@@ -41,11 +41,6 @@ pub(crate) struct PathMtu {
     device: u16,
     /// The largest packet that was acknowledged, as far as it is not larger than `current`.
     acked: u16,
-    /// When a packet that `black_hole` would make smaller was last acknowledged.
-    large_acked_at: Option<Instant>,
-    /// Routers are to fragment what is too big all the same.
-    pub(crate) fragments: bool,
-    search: Search,
 }
 
 /// What is kept only while text is on its way.
@@ -54,9 +49,18 @@ pub(crate) struct Flight {
     probe: Option<search::Probe>,
     lost: Option<search::Lost>,
     held: Option<claims::Held>,
+    /// When a packet that `black_hole` would make smaller was last acknowledged.
+    large_acked_at: Option<Instant>,
 }
 
-impl PathMtu {
+/// What a connection begins with.
+pub(crate) struct Start {
+    pub(crate) mtu: PathMtu,
+    pub(crate) search: Search,
+    pub(crate) fragments: bool,
+}
+
+impl Start {
     /// Before anything was sent, over a device that takes packets of `device` octets.
     /// covers: 8201-2
     pub(crate) fn new(
@@ -66,32 +70,44 @@ impl PathMtu {
         known: Option<Known>,
         cx: &Context,
     ) -> Self {
-        let mut path = Self {
-            current: device,
-            device,
-            acked: 0,
-            large_acked_at: None,
-            fragments: false,
+        let mut start = Self {
+            mtu: PathMtu {
+                current: device,
+                device,
+                acked: 0,
+            },
             search: Search::NONE,
+            fragments: false,
         };
+        let path = &mut start.mtu;
         match mode {
             PathMtuDiscovery::Off if v6 => path.current = device.min(MIN_V6),
             PathMtuDiscovery::Off => {}
             PathMtuDiscovery::Probing => {
                 path.current = device.min(if v6 { MIN_V6 } else { BASE_PLPMTU });
-                path.search = Search::from(cx.now, device);
+                start.search = Search::from(cx.now, device);
             }
             PathMtuDiscovery::Icmp | PathMtuDiscovery::BlackHoles => {}
         }
         if let Some(known) = known.filter(|_| mode != PathMtuDiscovery::Off) {
             path.current = path.current.min(known.mtu);
-            path.fragments = known.fragments;
+            start.fragments = known.fragments;
             if path.current < device {
                 let raise_at = known.since + cx.config.tcp.path_mtu.raise_after;
-                path.search = Search::from(raise_at, device);
+                start.search = Search::from(raise_at, device);
             }
         }
-        path
+        start
+    }
+}
+
+impl Cold {
+    pub(crate) fn set_search(&mut self, search: Search) {
+        if search.is_on() {
+            self.rare().search = search;
+        } else if let Some(rare) = self.rare_if_any() {
+            rare.search = search;
+        }
     }
 }
 
@@ -118,13 +134,12 @@ fn largest(c: &Connection) -> u16 {
 }
 
 fn mode(c: &Connection, cx: &Context) -> PathMtuDiscovery {
-    c.options(&cx.config).path_mtu
+    c.options(cx).path_mtu
 }
 
 /// Whether IPv4 packets may be fragmented on the way. covers: 1191-1, 1191-4
 pub(crate) fn may_be_fragmented(c: &Connection, cx: &Context) -> bool {
-    c.cold.remote_v6.is_none()
-        && (c.cold.path_mtu.fragments || mode(c, cx) == PathMtuDiscovery::Off)
+    !c.is_v6() && (c.cold.marks.has(ColdMarks::FRAGMENTS) || mode(c, cx) == PathMtuDiscovery::Off)
 }
 
 /// An acknowledgement was taken off the records.
@@ -144,7 +159,7 @@ fn note_acked(c: &mut Connection, cx: &Context, len: u32) {
     let path = &mut c.cold.path_mtu;
     path.acked = path.acked.max(size);
     if smaller.is_some_and(|smaller| size > smaller) {
-        path.large_acked_at = Some(cx.now);
+        c.active().path.large_acked_at = Some(cx.now);
     }
 }
 
@@ -175,8 +190,10 @@ fn follow_others(c: &mut Connection, cx: &mut Context) -> bool {
     if known.mtu >= c.cold.path_mtu.current || raise_at <= cx.now {
         return false;
     }
-    c.cold.path_mtu.fragments |= known.fragments;
-    c.cold.path_mtu.search = Search::from(raise_at, largest(c));
+    if known.fragments {
+        c.cold.marks.set(ColdMarks::FRAGMENTS);
+    }
+    c.cold.set_search(Search::from(raise_at, largest(c)));
     lower(c, cx, known.mtu, PathMtuSign::OtherConnection);
     true
 }
@@ -188,9 +205,9 @@ pub(crate) fn on_device_change(c: &mut Connection, cx: &mut Context, mtu: u16) {
     path.device = mtu;
     if mtu < path.current {
         lower(c, cx, mtu, PathMtuSign::Device);
-        c.cold.path_mtu.search = Search::NONE;
+        c.cold.set_search(Search::NONE);
     } else if grows && mode(c, cx) >= PathMtuDiscovery::Icmp {
-        c.cold.path_mtu.search = Search::from(cx.now, mtu);
+        c.cold.set_search(Search::from(cx.now, mtu));
     }
 }
 
@@ -227,7 +244,7 @@ fn raise(c: &mut Connection, cx: &mut Context, mtu: u16, by: PathMtuSign) {
     let remote = c.remote_ip();
     if mtu >= c.cold.path_mtu.device {
         cx.path_mtus.forget(remote);
-        c.cold.path_mtu.fragments = false;
+        c.cold.marks.clear(ColdMarks::FRAGMENTS);
     } else {
         cx.path_mtus.on_passed(remote, mtu);
     }
@@ -239,7 +256,7 @@ fn tell_others(c: &Connection, cx: &mut Context) {
     let path = &c.cold.path_mtu;
     let known = Known {
         mtu: path.current,
-        fragments: path.fragments,
+        fragments: c.cold.marks.has(ColdMarks::FRAGMENTS),
         since: cx.now,
     };
     cx.path_mtus.note(c.remote_ip(), known);

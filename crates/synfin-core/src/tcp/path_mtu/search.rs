@@ -51,7 +51,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// Nothing to look for.
-    pub(super) const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         not_before: None,
         ceiling: 0,
         halves: false,
@@ -66,6 +66,10 @@ impl Search {
             ceiling,
             ..Self::NONE
         }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.not_before.is_some()
     }
 
     /// The size to try between one that passes and the ceiling.
@@ -129,7 +133,7 @@ pub(crate) fn is_first(c: &Connection) -> bool {
 /// Enough must follow to tell its loss without a timeout. covers: 4821-1, 4821-4
 pub(crate) fn wanted(c: &Connection, cx: &Context) -> Option<u32> {
     // The most frequent answer first: there is nothing to look for.
-    let search = &c.cold.path_mtu.search;
+    let search = &c.cold.rare_so_far().search;
     if search.not_before? > cx.now || mode(c, cx) < PathMtuDiscovery::BlackHoles {
         return None;
     }
@@ -177,11 +181,11 @@ pub(crate) fn on_sent(c: &mut Connection, cx: &mut Context, seq: SeqNum, len: u3
 /// Where probes are not in use, a larger size is taken for granted after its time; a router that
 /// does not agree will say so. covers: 1191-5
 pub(crate) fn raise_by_age(c: &mut Connection, cx: &mut Context) {
-    let due = c.cold.path_mtu.search.not_before;
+    let due = c.cold.rare_so_far().search.not_before;
     if due.is_none_or(|at| at > cx.now) || mode(c, cx) != PathMtuDiscovery::Icmp {
         return;
     }
-    c.cold.path_mtu.search = Search::NONE;
+    c.cold.set_search(Search::NONE);
     let mtu = c.cold.path_mtu.device;
     if mtu > c.cold.path_mtu.current {
         raise(c, cx, mtu, PathMtuSign::Age);
@@ -205,7 +209,7 @@ pub(super) fn on_ack(c: &mut Connection, cx: &mut Context) {
     }
     active.path.probe = None;
     cx.counters.path_mtu_probe_success += 1;
-    let search = &mut c.cold.path_mtu.search;
+    let search = &mut c.cold.rare().search;
     search.failures = 0;
     search.timeouts = 0;
     search.not_before = Some(cx.now);
@@ -265,7 +269,7 @@ pub(super) fn conclude(c: &mut Connection, cx: &mut Context) {
     };
     let calm = matches!(active.recovery.phase, Phase::Open | Phase::Disorder);
     let round_trips = 5 * Duration::from_micros(u64::from(c.cold.rtt.srtt_us));
-    let search = &mut c.cold.path_mtu.search;
+    let search = &mut c.cold.rare().search;
     let mut pause = PAUSE.max(round_trips);
     if lost.how == How::Timeout {
         pause = LONG_PAUSE * (1 << search.timeouts);
@@ -279,7 +283,7 @@ pub(super) fn conclude(c: &mut Connection, cx: &mut Context) {
     }
     let size = lost.size;
     trace(c, cx, PathMtuEvent::ProbeLost { size, alone });
-    let search = &mut c.cold.path_mtu.search;
+    let search = &mut c.cold.rare().search;
     if search.failures >= MAX_PROBES {
         search.failures = 0;
         search.ceiling = size - 1;
@@ -303,7 +307,7 @@ pub(super) fn on_refused(c: &mut Connection, cx: &mut Context, mtu: u16) {
     cx.counters.path_mtu_probe_fail += 1;
     let size = probe.size;
     trace(c, cx, PathMtuEvent::ProbeRefused { size, mtu });
-    c.cold.path_mtu.search = Search::from(cx.now + PAUSE, mtu);
+    c.cold.set_search(Search::from(cx.now + PAUSE, mtu));
     finish_if_done(c, cx);
 }
 
@@ -311,15 +315,15 @@ pub(super) fn on_refused(c: &mut Connection, cx: &mut Context, mtu: u16) {
 fn finish_if_done(c: &mut Connection, cx: &mut Context) {
     let current = c.cold.path_mtu.current;
     let most = largest(c);
-    if c.cold.path_mtu.search.ceiling.min(most) >= current.saturating_add(GRAIN) {
+    if c.cold.rare_so_far().search.ceiling.min(most) >= current.saturating_add(GRAIN) {
         return;
     }
     if current >= most {
-        c.cold.path_mtu.search = Search::NONE;
+        c.cold.set_search(Search::NONE);
         return;
     }
     let raise_at = cx.now + cx.config.tcp.path_mtu.raise_after;
-    c.cold.path_mtu.search = Search::from(raise_at, most);
+    c.cold.set_search(Search::from(raise_at, most));
     tell_others(c, cx);
     trace(c, cx, PathMtuEvent::Settled { mtu: current });
 }

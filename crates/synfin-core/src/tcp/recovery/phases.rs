@@ -47,7 +47,7 @@ pub(crate) fn on_ack(
     }
     if let Some(block) = news.dsack {
         cx.counters.dsack_received += 1;
-        c.cold.stats.rare().dsacks += 1;
+        c.cold.rare().dsacks += 1;
         undo::on_dsack(c, block);
         rack::on_dsack(c);
     }
@@ -104,7 +104,10 @@ fn leave_if_done(c: &mut Connection, cx: &mut Context) -> bool {
     }
     if matches!(phase, Phase::Recovery | Phase::Cwr) {
         let sacked = c.marks.has(Marks::SACK);
-        c.cold.congestion.on_recovered(flight_size, mss, sacked);
+        c.cold
+            .congestion
+            .live()
+            .on_recovered(flight_size, mss, sacked);
     }
     if cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Recovery(RecoveryEvent::Left));
@@ -199,7 +202,7 @@ fn reduce(c: &mut Connection, cx: &Context, phase: Phase, flight_size: u32, tell
             flight_size,
             mss: u32::from(c.eff_snd_mss),
         };
-        c.cold.congestion.on_congestion(&event);
+        c.cold.congestion.live().on_congestion(&event);
     }
     let recovery = &mut c.active().recovery;
     recovery.phase = phase;
@@ -240,7 +243,7 @@ fn settle_phase(c: &mut Connection) {
 
 /// PRR sets the window while it is being reduced.
 fn steer(c: &mut Connection, before: &Before, news: &News) {
-    let lost = c.cold.stats.octets_lost - before.lost;
+    let lost = c.cold.rare_so_far().octets_lost - before.lost;
     let (mss, ssthresh) = (u32::from(c.eff_snd_mss), c.cold.congestion.ssthresh());
     let governs = c.cold.congestion.governs_recovery();
     let sack = c.marks.has(Marks::SACK);
@@ -275,13 +278,15 @@ pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSig
         return 0;
     }
     let left = c.active().send.mark_lost(place, sign);
-    c.cold.stats.octets_lost += u64::from(left);
-    c.cold.congestion.on_lost(&LostSample {
+    let rare = c.cold.rare();
+    rare.octets_lost += u64::from(left);
+    let lost = rare.octets_lost;
+    c.cold.congestion.live().on_lost(&LostSample {
         now: cx.now,
         len: segment.len,
         tx_in_flight: segment.departure.in_flight,
         lost_at_sending: segment.departure.lost,
-        lost: c.cold.stats.octets_lost,
+        lost,
         is_app_limited: segment.departure.app_limited,
         mss: segment.len.max(1),
     });
@@ -290,7 +295,7 @@ pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSig
 
 /// Tells the controller of an acknowledgement that brought something new.
 pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news: &News) {
-    let totals = c.cold.stats.totals();
+    let totals = c.cold.totals();
     let min_rtt = c.cold.rtt.min_rtt();
     let Some(active) = &mut c.active else { return };
     let rate = news
@@ -329,5 +334,5 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         mss: u32::from(c.eff_snd_mss),
         paced: crate::tcp::send::pacing::rate(c, cx).is_some(),
     };
-    c.cold.congestion.on_ack(&sample);
+    c.cold.congestion.live().on_ack(&sample);
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use synfin_wire::SeqNum;
 
 use crate::tcp::congestion::Phase;
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::connection::{ColdMarks, Connection, Context};
 use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto, tlp};
@@ -41,7 +41,6 @@ pub(crate) struct Rack {
 /// What the path has shown of reordering; outlives the active part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reordering {
-    pub(crate) seen: bool,
     /// `RACK.reo_wnd_mult`, less one.
     widened: u8,
     /// `RACK.reo_wnd_persist`.
@@ -117,7 +116,7 @@ fn reo_wnd(c: &Connection) -> Duration {
         return Duration::ZERO;
     };
     let recovering = matches!(active.recovery.phase, Phase::Recovery | Phase::Loss);
-    if !c.cold.reordering.seen && (recovering || active.send.sacked >= DUP_THRESH) {
+    if !c.cold.marks.has(ColdMarks::REORDERS) && (recovering || active.send.sacked >= DUP_THRESH) {
         return Duration::ZERO;
     }
     let factor = u32::from(c.cold.reordering.widened) + 1;
@@ -139,8 +138,8 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
         return (None, 0);
     };
     if core::mem::take(&mut active.recovery.rack.saw_reordering) {
-        c.cold.reordering.seen = true;
-        c.cold.stats.rare().reorderings += 1;
+        c.cold.marks.set(ColdMarks::REORDERS);
+        c.cold.rare().reorderings += 1;
     }
     let rack = active.recovery.rack;
     let Some(newest) = rack.newest else {

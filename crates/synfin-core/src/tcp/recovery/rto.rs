@@ -17,7 +17,7 @@ use crate::trace::{LossSign, RecoveryEvent, TimerKind, TraceEvent};
 /// is. covers: 6298-9, 6298-10
 pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
     let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    let user_timeout = match c.options(&cx.config).user_timeout {
+    let user_timeout = match c.options(cx).user_timeout {
         UserTimeout::After(limit) => Some(limit),
         UserTimeout::ByRetries | UserTimeout::Never => None,
     };
@@ -85,7 +85,7 @@ pub(crate) fn on_text_sent(c: &mut Connection, cx: &mut Context) {
 
 /// `snd.una` moved: the timer starts anew. covers: 6298-11
 pub(crate) fn restart(c: &mut Connection, cx: &mut Context) {
-    c.cold.stats.on_progress(cx.now);
+    c.cold.count_progress(cx.now);
     if let Some(active) = &mut c.active {
         active.deadlines.retransmit = None;
         active.recovery.timer = RetransmitTimer::Rto;
@@ -113,7 +113,7 @@ fn on_expiry(c: &mut Connection, cx: &mut Context) {
         return;
     };
     cx.counters.timeouts += 1;
-    c.cold.stats.on_timeout(cx.now, attempt == 1);
+    c.cold.count_timeout(cx.now, attempt == 1);
     if cx.tracer.is_on() {
         let event = TraceEvent::TimerFired {
             timer: TimerKind::Retransmit,
@@ -179,7 +179,7 @@ fn enter_loss(c: &mut Connection, cx: &mut Context, attempt: u8) {
     } else {
         CongestionKind::RepeatedTimeout
     };
-    c.cold.congestion.on_congestion(&CongestionEvent {
+    c.cold.congestion.live().on_congestion(&CongestionEvent {
         now: cx.now,
         kind,
         flight_size,
@@ -223,10 +223,7 @@ fn is_beyond_r2(c: &Connection, cx: &Context, attempt: u8) -> bool {
         _ if c.is_orphan() => attempt > patience.orphan_retries,
         // covers: 9293-SHLD-17 (acknowledgements of a shrunk window keep it alive: they reset
         // the count in `ack_arrives`)
-        _ => {
-            c.options(&cx.config).user_timeout == UserTimeout::ByRetries
-                && attempt > patience.retries2
-        }
+        _ => c.options(cx).user_timeout == UserTimeout::ByRetries && attempt > patience.retries2,
     }
 }
 

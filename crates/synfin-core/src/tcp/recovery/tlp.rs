@@ -119,7 +119,7 @@ pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, seg: &Seg, news: &New
             flight_size: active.send.in_flight + news.delivered.octets,
             mss: u32::from(c.eff_snd_mss),
         };
-        c.cold.congestion.on_congestion(&event);
+        c.cold.congestion.live().on_congestion(&event);
         if cx.tracer.is_on() {
             cx.trace(
                 c.cold.flow,

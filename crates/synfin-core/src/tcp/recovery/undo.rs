@@ -93,7 +93,7 @@ pub(crate) fn apply(c: &mut Connection, cx: &mut Context, sign: UndoSign) {
     } else {
         Phase::Open
     };
-    c.cold.congestion.on_undo(cx.now);
+    c.cold.congestion.live().on_undo(cx.now);
     if after_timeout {
         c.cold.rtt.backoff = 0;
         cx.counters.spurious_rtos += u64::from(sign == UndoSign::Frto);

@@ -14,8 +14,8 @@ pub(crate) fn on_text(c: &mut Connection, cx: &mut Context, text_len: u32) {
     let unacked = c.rcv.last_ack_sent.distance_to(c.rcv.nxt);
     if unacked >= 2 * u32::from(c.cold.rcv_mss) {
         c.ack_now(AckReason::SecondSegment);
-    } else if c.cold.quick_acks > 0 && !c.marks.has(Marks::INTERACTIVE) {
-        c.cold.quick_acks -= 1;
+    } else if c.quick_acks > 0 && !c.marks.has(Marks::INTERACTIVE) {
+        c.quick_acks -= 1;
         c.ack_now(AckReason::Quick);
     } else {
         arm(c, cx);

@@ -82,6 +82,7 @@ fn discard(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     cx.drop(c.cold.flow, DropReason::ReadShutdown);
     if seq == c.rcv.nxt {
         c.rcv.nxt += len;
+        c.count_discarded(len);
         delayed_ack::on_text(c, cx, len);
     } else {
         c.active().recv.owe_dup_ack(None);
@@ -106,10 +107,10 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
         nxt += chunk.len() as u32;
         recv.queue.push_chunk_or_coalesce(&mut cx.pool, chunk);
     }
-    let taken = u64::from(start.distance_to(nxt));
+    let taken = start.distance_to(nxt);
     c.rcv.nxt = nxt;
-    c.cold.stats.octets_received += taken;
-    cx.counters.octets_received += taken;
+    c.count_taken(taken);
+    cx.counters.octets_received += u64::from(taken);
     if had_gap {
         c.ack_now(AckReason::GapFilled);
     } else {
@@ -122,7 +123,7 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
 fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Chunk) {
     let nxt = c.rcv.nxt;
     let flow = c.cold.flow;
-    c.cold.stats.rare().above_gap += 1;
+    c.cold.rare().above_gap += 1;
     if is_fragmented(c, cx) {
         cx.pool.free(text);
         c.active().recv.owe_dup_ack(None);

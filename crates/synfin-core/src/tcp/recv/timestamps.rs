@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use synfin_wire::Timestamps;
+use synfin_wire::{SeqNum, Timestamps};
 
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::segment::Seg;
@@ -57,9 +57,9 @@ pub(crate) fn remember_syn(c: &mut Connection, cx: &Context, seg: &Seg) {
     }
 }
 
-/// Keeps the timestamp to echo: that of the earliest segment not yet acknowledged.
-/// covers: 7323-15
-pub(crate) fn remember(c: &mut Connection, cx: &Context, seg: &Seg) {
+/// Keeps the timestamp to echo: that of the earliest segment not yet acknowledged. `seq` is the
+/// number with which the segment arrived. covers: 7323-15
+pub(crate) fn remember(c: &mut Connection, cx: &Context, seg: &Seg, seq: SeqNum) {
     let Some(timestamps) = seg.options.timestamps else {
         return;
     };
@@ -69,7 +69,7 @@ pub(crate) fn remember(c: &mut Connection, cx: &Context, seg: &Seg) {
     let newer = !c.marks.has(Marks::TS_RECENT)
         || (timestamps.val.wrapping_sub(c.rcv.ts_recent) as i32) >= 0
         || is_outdated(c, cx);
-    if newer && seg.seq.at_or_before(c.rcv.last_ack_sent) {
+    if newer && seq.at_or_before(c.rcv.last_ack_sent) {
         c.rcv.ts_recent = timestamps.val;
         c.cold.ts_recent_at = Second::of(cx.now);
         c.marks.set(Marks::TS_RECENT);

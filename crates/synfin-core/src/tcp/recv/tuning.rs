@@ -59,7 +59,7 @@ impl Tuning {
 
 /// Octets that may wait to be read.
 pub(crate) fn limit(c: &Connection, cx: &Context) -> u32 {
-    match c.options(&cx.config).recv_buffer {
+    match c.options(cx).recv_buffer {
         BufferSize::Fixed(octets) => octets,
         BufferSize::Auto => c.cold.tuning.limit,
     }

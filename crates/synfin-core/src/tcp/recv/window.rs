@@ -3,7 +3,7 @@
 
 use crate::buffer::Pressure;
 use crate::config::{SocketOptions, StackConfig};
-use crate::tcp::connection::{Connection, Context, Marks, Shift};
+use crate::tcp::connection::{ColdMarks, Connection, Context, Marks, Shift};
 use crate::tcp::recv::tuning;
 use crate::trace::{ReceiveLimit, TraceEvent};
 
@@ -83,7 +83,14 @@ fn note_limit(c: &mut Connection, cx: &mut Context, rcv_wnd: u32) {
     } else {
         None
     };
-    if core::mem::replace(&mut c.cold.receive_limit, by) != by && cx.tracer.is_on() {
+    let marks = &mut c.cold.marks;
+    let was = *marks;
+    marks.assign(
+        ColdMarks::HELD_BY_APPLICATION,
+        by == Some(ReceiveLimit::Application),
+    );
+    marks.assign(ColdMarks::HELD_BY_MEMORY, by == Some(ReceiveLimit::Memory));
+    if *marks != was && cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::ReceiveLimit { by, rcv_wnd });
     }
 }

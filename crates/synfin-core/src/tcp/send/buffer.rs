@@ -14,7 +14,7 @@ fn queued(c: &Connection) -> u32 {
 /// Octets that may wait. While memory is short no queue becomes longer than the floor.
 pub(crate) fn limit(c: &Connection, cx: &Context) -> u32 {
     let sizes = &cx.config.tcp.buffers;
-    match c.options(&cx.config).send_buffer {
+    match c.options(cx).send_buffer {
         BufferSize::Fixed(octets) => octets,
         BufferSize::Auto => {
             let twice = c.cold.congestion.cwnd().saturating_mul(2);
@@ -31,7 +31,7 @@ pub(crate) fn limit(c: &Connection, cx: &Context) -> u32 {
 /// Octets that a SEND may queue now.
 pub(crate) fn room(c: &Connection, cx: &Context) -> usize {
     let room = limit(c, cx).saturating_sub(queued(c));
-    let room = match c.options(&cx.config).notsent_lowat {
+    let room = match c.options(cx).notsent_lowat {
         Some(most) => room.min(most.saturating_sub(c.unsent())),
         None => room,
     };
@@ -43,7 +43,7 @@ pub(crate) fn tell_writable(c: &mut Connection, cx: &Context) {
     if !c.marks.has(Marks::WANT_WRITE) || c.marks.has(Marks::WANT_MEMORY) {
         return;
     }
-    let unsent_is_low = match c.options(&cx.config).notsent_lowat {
+    let unsent_is_low = match c.options(cx).notsent_lowat {
         Some(most) => c.unsent() <= most / 2,
         None => true,
     };

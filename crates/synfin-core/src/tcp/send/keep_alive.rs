@@ -1,10 +1,11 @@
 //! Keep-alive (RFC 9293 section 3.8.4): off unless the application asks for it.
 
-use crate::config::KeepAlive;
+use core::time::Duration;
+
 use crate::event::CloseReason;
 use crate::state::Cause;
+use crate::tcp::connection::deadlines::CoarseDeadline;
 use crate::tcp::connection::{Connection, Context, Marks};
-use crate::time::Instant;
 use crate::trace::{TimerKind, TraceEvent};
 
 /// States in which a silent peer matters and nothing of ours is being retransmitted.
@@ -15,16 +16,21 @@ fn applies(c: &Connection) -> bool {
 /// Sets, moves or stops the timer after the options changed or the connection was established.
 /// covers: 9293-MUST-24, 9293-MUST-25
 pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
-    let setting = c.options(&cx.config).keep_alive.filter(|_| applies(c));
+    let setting = c.options(cx).keep_alive.filter(|_| applies(c));
     let was = c.cold.coarse.keep_alive;
-    c.cold.coarse.keep_alive = setting.map(|keep_alive| cx.now + keep_alive.idle);
+    set(c, cx, setting.map(|keep_alive| keep_alive.idle));
     match setting {
         Some(_) => c.marks.set(Marks::KEEP_ALIVE),
         None => c.marks.clear(Marks::KEEP_ALIVE),
     }
-    c.cold.coarse.keep_alive_probes = 0;
-    let is = c.cold.coarse.keep_alive;
-    c.trace_timer(cx, TimerKind::KeepAlive, was, is);
+    c.cold.keep_alive_probes = 0;
+    if c.cold.coarse.keep_alive != was {
+        let (was, is) = (
+            was.get(cx.now),
+            setting.map(|keep_alive| cx.now + keep_alive.idle),
+        );
+        c.trace_timer(cx, TimerKind::KeepAlive, was, is);
+    }
 }
 
 /// Something acceptable arrived: the peer lives. The deadline moves without being filed anew.
@@ -33,26 +39,26 @@ pub(crate) fn on_received(c: &mut Connection, cx: &Context) {
     if !c.marks.has(Marks::KEEP_ALIVE) {
         return;
     }
-    let Some(keep_alive) = c.options(&cx.config).keep_alive else {
+    let Some(keep_alive) = c.options(cx).keep_alive else {
         return;
     };
-    c.cold.coarse.keep_alive_probes = 0;
+    c.cold.keep_alive_probes = 0;
     if c.cold.coarse.keep_alive.is_some() {
-        c.cold.coarse.keep_alive = Some(cx.now + keep_alive.idle);
+        set(c, cx, Some(keep_alive.idle));
     }
 }
 
 /// The timer fired. covers: 9293-MUST-26, 9293-MUST-27, 2525-9, AB-27
 pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
-    let Some(keep_alive) = c.options(&cx.config).keep_alive else {
+    let Some(keep_alive) = c.options(cx).keep_alive else {
         return;
     };
     if c.snd.una != c.snd.nxt || c.unsent() > 0 {
         // The retransmission or persist timer finds out by itself.
-        c.cold.coarse.keep_alive = Some(cx.now + keep_alive.idle);
+        set(c, cx, Some(keep_alive.idle));
         return;
     }
-    let attempt = c.cold.coarse.keep_alive_probes + 1;
+    let attempt = c.cold.keep_alive_probes + 1;
     if cx.tracer.is_on() {
         let event = TraceEvent::TimerFired {
             timer: TimerKind::KeepAlive,
@@ -65,17 +71,19 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
         c.leave_wire(cx, Some(Cause::Expired), CloseReason::KeepAliveTimeout);
         return;
     }
-    c.cold.coarse.keep_alive_probes = attempt;
+    c.cold.keep_alive_probes = attempt;
     c.marks.set(Marks::PROBE_PEER);
-    c.cold.coarse.keep_alive = Some(next_probe(cx.now, &keep_alive));
+    set(c, cx, Some(keep_alive.interval));
 }
 
 /// Whether a probe carries an octet left of the window. covers: 9293-MAY-6
 pub(crate) fn probe_carries_octet(c: &Connection, cx: &Context) -> bool {
-    let setting = c.options(&cx.config).keep_alive;
+    let setting = c.options(cx).keep_alive;
     setting.is_some_and(|keep_alive| keep_alive.octet)
 }
 
-fn next_probe(now: Instant, keep_alive: &KeepAlive) -> Instant {
-    now + keep_alive.interval
+fn set(c: &mut Connection, cx: &Context, wait: Option<Duration>) {
+    c.cold.coarse.keep_alive = wait.map_or(CoarseDeadline::NONE, |wait| {
+        CoarseDeadline::at(cx.now + wait, cx.now)
+    });
 }

@@ -44,13 +44,13 @@ impl Stretch {
 
 /// Everything so far, the stretch that goes on included.
 pub(crate) fn times(c: &Connection, now: Instant) -> Times {
-    let (stats, rare) = (&c.cold.stats, c.cold.stats.rare_so_far());
+    let rare = c.cold.rare_so_far();
     let running = c
         .active
         .as_ref()
         .map_or_else(Times::default, |active| active.limit.times(now));
     Times {
-        busy_us: stats.busy_us + running.busy_us,
+        busy_us: c.cold.busy_us() + running.busy_us,
         window_us: rare.window_us + running.window_us,
         buffer_us: rare.buffer_us + running.buffer_us,
     }
@@ -74,9 +74,9 @@ pub(crate) fn on_settled(c: &mut Connection, cx: &mut Context) {
         return;
     }
     let times = was.times(cx.now);
-    c.cold.stats.busy_us += times.busy_us;
+    c.cold.count_busy(times.busy_us);
     if times.window_us + times.buffer_us > 0 {
-        let rare = c.cold.stats.rare();
+        let rare = c.cold.rare();
         rare.window_us += times.window_us;
         rare.buffer_us += times.buffer_us;
     }

@@ -16,6 +16,7 @@ use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::window::Candidate;
 use crate::tcp::send::{pacing, persist, retransmission, syn, validation, window};
+use crate::tcp::tally::Segments;
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
 
@@ -87,7 +88,7 @@ fn reset(c: &Connection) -> Emission {
 
 /// A segment of `len` octets leaves: what it remembers of this moment, and who is to know.
 pub(super) fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
-    let totals = c.cold.stats.totals();
+    let totals = c.cold.totals();
     let mss = u32::from(c.eff_snd_mss);
     let active = c.active();
     let in_flight = active.send.in_flight;
@@ -101,7 +102,7 @@ pub(super) fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
         .delivery
         .depart(cx.now, totals, in_flight, len);
     active.recovery.on_sent(len);
-    c.cold.congestion.on_sent(&SentSample {
+    c.cold.congestion.live().on_sent(&SentSample {
         now: cx.now,
         len,
         in_flight,
@@ -164,7 +165,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
         .min(mss)
         .min(window)
         .min(congestion_room(c, unsent.min(mss)));
-    let nodelay = c.options(&cx.config).nodelay;
+    let nodelay = c.options(cx).nodelay;
     let candidate = Candidate { len, unsent, mss };
     if unsent > 0 && !window::is_worth_sending(c, nodelay, candidate) {
         return None;
@@ -179,7 +180,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
 
 /// Everything is sent and there would be room for more.
 fn note_app_limited(c: &mut Connection) {
-    let (window, totals) = (c.congestion_window(), c.cold.stats.totals());
+    let (window, totals) = (c.congestion_window(), c.cold.totals());
     let Some(active) = &mut c.active else { return };
     let in_flight = active.send.in_flight;
     if active.send.lost == 0 && in_flight > 0 && in_flight < window {
@@ -228,7 +229,7 @@ fn commit_new(c: &mut Connection, cx: &Context, len: u32, fin: bool) -> Emission
     let departure = depart(c, cx, space);
     c.snd.nxt += space;
     c.active().send.on_sent(seq, space, cx.now, departure);
-    c.cold.stats.octets_sent += u64::from(len);
+    c.count_sent(len);
     let reason = if fin {
         SendReason::Fin
     } else {
@@ -296,7 +297,7 @@ fn window_probe(c: &mut Connection, cx: &Context) -> Emission {
         let active = c.active();
         active.send.on_sent(seq, 1, cx.now, departure);
         active.recovery.probe_octet = true;
-        c.cold.stats.octets_sent += 1;
+        c.count_sent(1);
     }
     let mut probe = Emission::bare(seq, Flags::ACK, SendReason::ZeroWindowProbe);
     probe.text_len = 1;
@@ -361,7 +362,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
     } else {
         Marks::NONE
     });
-    c.cold.stats.segments_sent = c.cold.stats.segments_sent.wrapping_add(1);
+    c.cold.count_segment(Segments::Sent);
     if emission.len() > 0 {
         c.cold.last_sent = Tick::of(cx.now);
         if emission.reason.is_new_text() {
@@ -371,8 +372,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
         }
     }
     if emission.text_len > 0 {
-        let stats = &mut c.cold.stats;
-        stats.text_segments_sent = stats.text_segments_sent.wrapping_add(1);
+        c.cold.count_segment(Segments::TextSent);
         recv::delayed_ack::on_text_sent(c);
     }
     count(c, cx, emission);
@@ -382,7 +382,7 @@ pub(crate) fn on_emit(c: &mut Connection, cx: &mut Context, emission: &Emission)
 fn count(c: &mut Connection, cx: &mut Context, emission: &Emission) {
     match emission.reason {
         SendReason::Retransmission { .. } => {
-            let rare = c.cold.stats.rare();
+            let rare = c.cold.rare();
             rare.retransmissions = rare.retransmissions.wrapping_add(1);
             rare.octets_resent += u64::from(emission.text_len);
             cx.counters.retrans_segs += 1;

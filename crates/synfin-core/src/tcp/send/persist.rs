@@ -85,7 +85,7 @@ pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {
     let patience = &cx.config.tcp.patience;
     // A peer that answers keeps the connection open for ever (9293-MUST-37), but not one that
     // nobody waits for any more (ST-512).
-    let by_retries = c.options(&cx.config).user_timeout == UserTimeout::ByRetries;
+    let by_retries = c.options(cx).user_timeout == UserTimeout::ByRetries;
     let hopeless = if c.is_orphan() {
         probes > patience.orphan_retries
     } else {

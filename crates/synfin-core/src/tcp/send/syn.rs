@@ -56,7 +56,7 @@ fn first_syn(c: &mut Connection, cx: &mut Context, flags: Flags) -> Emission {
     if text_len > 0 {
         send.on_sent(iss + 1, text_len, cx.now, departure);
         c.marks.set(Marks::SYN_TEXT);
-        c.cold.stats.octets_sent += u64::from(text_len);
+        c.count_sent(text_len);
         emission.text_len = text_len;
     }
     emission

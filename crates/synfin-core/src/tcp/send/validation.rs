@@ -40,7 +40,7 @@ pub(crate) fn before_new_text(c: &mut Connection, cx: &Context) {
     if periods > 0 {
         let floor = restart_window(c, cx);
         for _ in 0..periods.min(HALVINGS_MAX) {
-            c.cold.congestion.on_unvalidated(cx.now, floor);
+            c.cold.congestion.live().on_unvalidated(cx.now, floor);
         }
         c.cold.validated_at = now;
     }
@@ -53,7 +53,7 @@ fn restart_after_idle(c: &mut Connection, cx: &Context, now: Tick) -> bool {
     let restarts = cx.config.tcp.restart_after_idle && u128::from(idle_ms) > rto.as_millis();
     if restarts {
         let window = restart_window(c, cx);
-        c.cold.congestion.on_idle_restart(cx.now, window);
+        c.cold.congestion.live().on_idle_restart(cx.now, window);
     }
     restarts
 }

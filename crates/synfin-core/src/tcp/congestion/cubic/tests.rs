@@ -104,7 +104,7 @@ fn the_curve_agrees_with_floating_point() {
         let (w_max, mss) = (w_max * 1460, 1460);
         let stage = Stage {
             elapsed: Duration::ZERO,
-            last: at(0),
+            last: Some(at(0)),
             k_ms: k_ms(w_max - w_max / 10 * 7, mss),
             w_est: 0,
         };
