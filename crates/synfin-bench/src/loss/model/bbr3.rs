@@ -185,7 +185,6 @@ impl Bbr3 {
     fn set_cwnd(&mut self, ack: &Ack) {
         let inflight = self.state.gains().1 * self.bandwidth() * self.min_rtt.value;
         let max = self.quantized(inflight + self.aggregation.excess());
-        //X         self.cwnd = (self.cwnd - ack.newly_lost).max(1.0);
         if self.full_reached {
             self.cwnd = (self.cwnd + 1.0).min(max);
         } else if self.cwnd < max || ack.delivered < INITIAL_WINDOW {

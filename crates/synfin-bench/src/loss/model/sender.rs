@@ -84,7 +84,7 @@ impl Sender {
             // What arrives at the end is acknowledged half a round trip later.
             end: (case.duration() + ROUND_TRIP / 2).as_nanos() as u64,
             control,
-            path: Path::new(case.loss, Random::part(seed, 1)),
+            path: Path::new(case.loss, seed),
             flight: VecDeque::new(),
             lost: VecDeque::new(),
             next_seq: 0,
@@ -287,7 +287,13 @@ struct Path {
 }
 
 impl Path {
-    fn new(loss: f64, random: Random) -> Self {
+    /// The draws are those of the simulator's link, so that the same packets are lost: its first two
+    /// are the SYN and the acknowledgement that ends the handshake.
+    fn new(loss: f64, seed: u64) -> Self {
+        let mut random = Random::part(seed, 0);
+        for _ in 0..2 {
+            random.chance(loss);
+        }
         Self {
             loss,
             random,

@@ -81,7 +81,7 @@ pub(crate) struct Recovery {
     /// Segments leave not before this.
     pub(crate) pace_at: Option<Instant>,
     /// How late the last timer of the pacing was.
-    pub(crate) pace_late_us: u16,
+    pub(crate) pace_late_ns: u32,
     /// Timeouts of the segment at the left edge without progress.
     pub(crate) timeouts: u8,
     /// Window probes since the window closed.

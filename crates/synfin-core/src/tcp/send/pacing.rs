@@ -1,9 +1,9 @@
 //! When a segment may leave: spacing in time, at the rate that the congestion controller sets.
 //!
-//! Each segment moves the earliest instant of the next one by its length over the rate. What was
-//! missed is made up for within [`CATCH_UP`], so that at high rates segments leave in bursts worth
-//! a device's while, and the rate holds all the same. Where the host's timers are coarser than
-//! that, as much as the last one was late is made up for, within [`CATCH_UP_LATE`].
+//! Each segment moves the earliest instant of the next one by its length over the rate. What a late
+//! timer missed is made up for within [`CATCH_UP`]: at high rates segments then leave in bursts of
+//! a timer's granularity, and the rate holds all the same. Time in which something else held the
+//! sender back, such as the window, is not made up for (draft-ietf-ccwg-bbr, section 5.6.2).
 
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -11,11 +11,8 @@ use core::time::Duration;
 use crate::config::Pacing;
 use crate::tcp::connection::{Connection, Context};
 
-/// How much of the past may be made up for in one burst.
-const CATCH_UP: Duration = Duration::from_millis(1);
-
-/// The same after a timer that was late.
-const CATCH_UP_LATE: Duration = Duration::from_millis(10);
+/// How much of a timer's lateness may be made up for in one burst.
+const CATCH_UP: Duration = Duration::from_millis(10);
 
 /// Octets per second, if segments are spaced at all.
 pub(crate) fn rate(c: &Connection, cx: &Context) -> Option<NonZeroU64> {
@@ -63,8 +60,8 @@ pub(crate) fn on_sent(c: &mut Connection, cx: &Context, len: u32) {
     let Some(active) = &mut c.active else { return };
     let nanos = u64::from(len) * 1_000_000_000 / rate;
     let from = active.recovery.pace_at.unwrap_or(cx.now);
-    let late = Duration::from_micros(active.recovery.pace_late_us.into());
-    let from = from.max(cx.now - CATCH_UP.max(late));
+    let late = Duration::from_nanos(active.recovery.pace_late_ns.into());
+    let from = from.max(cx.now - late);
     active.recovery.pace_at = Some(from + Duration::from_nanos(nanos));
 }
 
@@ -72,7 +69,7 @@ pub(crate) fn on_sent(c: &mut Connection, cx: &Context, len: u32) {
 pub(crate) fn on_expiry(c: &mut Connection, cx: &Context) {
     if let Some(active) = &mut c.active {
         let due = active.deadlines.pacing.take().unwrap_or(cx.now);
-        let late = cx.now.saturating_duration_since(due).min(CATCH_UP_LATE);
-        active.recovery.pace_late_us = late.as_micros() as u16;
+        let late = cx.now.saturating_duration_since(due).min(CATCH_UP);
+        active.recovery.pace_late_ns = late.as_nanos() as u32;
     }
 }

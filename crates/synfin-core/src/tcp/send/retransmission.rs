@@ -130,12 +130,19 @@ fn again(c: &mut Connection, cx: &Context, place: usize, by: LossSign) -> Emissi
 fn resend(c: &mut Connection, cx: &Context, place: usize, seq: SeqNum, len: u32) {
     let departure = depart(c, cx, len);
     search::on_resent(c, seq);
+    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
     let active = c.active();
     active.recovery.undo.on_resent();
     active.send.on_resent(place, cx.now, departure);
-    if place == 0 && active.recovery.timer == RetransmitTimer::Rto {
-        // The timer is about this copy now. covers: 6298-12
+    if place != 0 {
+        return;
+    }
+    // The timer is about this copy now. covers: 6298-12
+    if active.recovery.timer == RetransmitTimer::Rto {
         active.recovery.rto_at = None;
         active.deadlines.retransmit = None;
+    } else {
+        // Another one stands in its place.
+        active.recovery.rto_at = Some(cx.now + rto);
     }
 }
