@@ -30,6 +30,8 @@ pub(crate) struct AddressTable {
     configured: Vec<ConfiguredAddress>,
     /// Addresses that may become ours: questions about them are to be heard, nothing else.
     tentative: Vec<(DeviceId, Ipv6Addr)>,
+    /// The broadcast addresses of their prefixes, and how many addresses stand for each.
+    broadcasts: Vec<(Ipv4Addr, u32)>,
     ids: BTreeMap<IpAddr, AddrId>,
     entries: Vec<Entry>,
     free: Vec<AddrId>,
@@ -40,6 +42,8 @@ struct Entry {
     addr: IpAddr,
     /// Flows and listeners that use it, and one more while it is configured.
     users: u32,
+    /// It is configured: each packet asks for this.
+    own: bool,
 }
 
 impl AddressTable {
@@ -47,6 +51,7 @@ impl AddressTable {
         Self {
             configured: Vec::new(),
             tentative: Vec::new(),
+            broadcasts: Vec::new(),
             ids: BTreeMap::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -55,9 +60,14 @@ impl AddressTable {
 
     /// Adds an address of ours; false when it is there already or the table is full.
     pub(crate) fn add(&mut self, device: DeviceId, addr: IpAddr, prefix_len: u8) -> bool {
-        if self.is_own(addr) || self.intern(addr).is_none() {
+        if self.is_own(addr) {
             return false;
         }
+        let Some(id) = self.intern(addr) else {
+            return false;
+        };
+        self.entries[usize::from(id.0)].own = true;
+        self.count_broadcast(addr, prefix_len, true);
         self.configured.push(ConfiguredAddress {
             addr,
             prefix_len,
@@ -121,14 +131,17 @@ impl AddressTable {
             .configured
             .iter()
             .position(|entry| entry.addr == addr)?;
-        self.configured.remove(at);
+        let prefix_len = self.configured.remove(at).prefix_len;
+        self.count_broadcast(addr, prefix_len, false);
         let id = self.lookup(addr)?;
+        self.entries[usize::from(id.0)].own = false;
         self.release(id);
         Some(id)
     }
 
     pub(crate) fn is_own(&self, addr: IpAddr) -> bool {
-        self.configured.iter().any(|entry| entry.addr == addr)
+        self.lookup(addr)
+            .is_some_and(|id| self.entries[usize::from(id.0)].own)
     }
 
     pub(crate) fn is_own_on(&self, device: DeviceId, addr: IpAddr) -> bool {
@@ -157,7 +170,11 @@ impl AddressTable {
             self.entries[usize::from(id.0)].users += 1;
             return Some(id);
         }
-        let entry = Entry { addr, users: 1 };
+        let entry = Entry {
+            addr,
+            users: 1,
+            own: false,
+        };
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[usize::from(id.0)] = entry;
@@ -200,16 +217,28 @@ impl AddressTable {
 
     /// The limited broadcast address, or that of a prefix of ours (RFC 919, RFC 3021).
     pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
-        addr.is_broadcast()
-            || self.configured.iter().any(|entry| match entry.addr {
-                IpAddr::V4(own) if entry.prefix_len <= 30 => {
-                    let host = u32::MAX
-                        .checked_shr(u32::from(entry.prefix_len))
-                        .unwrap_or(0);
-                    u32::from(addr) == u32::from(own) | host
-                }
-                _ => false,
-            })
+        let of_a_prefix = |(broadcast, _): &(Ipv4Addr, u32)| *broadcast == addr;
+        addr.is_broadcast() || self.broadcasts.iter().any(of_a_prefix)
+    }
+
+    /// An address of ours has come or gone.
+    fn count_broadcast(&mut self, addr: IpAddr, prefix_len: u8, added: bool) {
+        let IpAddr::V4(own) = addr else { return };
+        if prefix_len > 30 {
+            return;
+        }
+        let host = u32::MAX.checked_shr(prefix_len.into()).unwrap_or(0);
+        let broadcast = Ipv4Addr::from_bits(own.to_bits() | host);
+        let known = self.broadcasts.iter_mut().find(|(at, _)| *at == broadcast);
+        match (known, added) {
+            (Some((_, count)), true) => *count += 1,
+            (None, true) => self.broadcasts.push((broadcast, 1)),
+            (Some((_, count)), false) => {
+                *count -= 1;
+                self.broadcasts.retain(|(_, count)| *count > 0);
+            }
+            (None, false) => {}
+        }
     }
 }
 
@@ -248,5 +277,11 @@ mod tests {
         assert!(table.is_broadcast(Ipv4Addr::BROADCAST));
         assert!(!table.is_broadcast(Ipv4Addr::new(10, 0, 1, 255)));
         assert!(!table.is_broadcast(Ipv4Addr::new(10, 9, 9, 9)));
+        // Two addresses of one prefix: it ends with the second.
+        table.add(DeviceId(1), ip("10.0.0.2"), 24);
+        table.remove(ip("10.0.0.1"));
+        assert!(table.is_broadcast(Ipv4Addr::new(10, 0, 0, 255)));
+        table.remove(ip("10.0.0.2"));
+        assert!(!table.is_broadcast(Ipv4Addr::new(10, 0, 0, 255)));
     }
 }
