@@ -273,6 +273,18 @@ mib! {
     destinations_used = "Synfin" "DestinationsUsed",
     /// Destinations that were forgotten before their time to make room.
     destinations_evicted = "Synfin" "DestinationsEvicted",
+    /// Records of segments on their way that acknowledgements made us look at. Many times the
+    /// number of acknowledgements is a sign of a peer that reports in order to cost.
+    scoreboard_steps = "Synfin" "ScoreboardSteps",
+    /// Pieces and ranges of text above a gap that its arrival made us look at; 64 that are moved
+    /// at once count as one.
+    reassembly_steps = "Synfin" "ReassemblySteps",
+    /// Ports that active opens have tried.
+    ports_tried = "Synfin" "PortsTried",
+    /// Connections that the application has left and that made room for others of the kind.
+    orphans_evicted = "Synfin" "OrphansEvicted",
+    /// Connections whose peers took nothing, reset when buffers were exhausted.
+    stalled_evicted = "Synfin" "StalledEvicted",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.
