@@ -63,14 +63,18 @@ pub(crate) fn answer_unacceptable(c: &mut Connection, cx: &mut Context, carries_
 }
 
 fn limited_ack(c: &mut Connection, cx: &mut Context, reason: AckReason) {
+    if may_answer(c, cx) {
+        c.ack_now(reason);
+    }
+}
+
+/// One more answer is within the limit; if not, it is counted as left out.
+pub(crate) fn may_answer(c: &mut Connection, cx: &mut Context) -> bool {
     let mut limiter = c.cold.challenge;
     let allowed = limiter.take(cx);
     c.cold.challenge = limiter;
-    if allowed {
-        c.ack_now(reason);
-    } else {
-        cx.counters.challenge_acks_skipped += 1;
-    }
+    cx.counters.challenge_acks_skipped += u64::from(!allowed);
+    allowed
 }
 
 /// Ends a connection with a RST that is to be sent once. covers: RG-10, RG-11, RG-19
