@@ -18,6 +18,7 @@ pub(crate) struct Secrets {
     labels: Key,
     fast_open: Key,
     fragments: Key,
+    noise: Key,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,7 @@ impl Secrets {
             labels: derive(5),
             fast_open: derive(6),
             fragments: derive(7),
+            noise: derive(40),
         }
     }
 
@@ -65,12 +67,18 @@ impl Secrets {
     }
 
     /// Where the identifications of packets that may be fragmented begin, for a pair of hosts
-    /// (RFC 7739 section 5).
-    pub(crate) fn fragment_offset(&self, local: IpAddr, remote: IpAddr) -> u16 {
+    /// (RFC 7739 section 5), and which counter goes on from there.
+    pub(crate) fn fragment_offset(&self, local: IpAddr, remote: IpAddr) -> (u16, u16) {
         let mut hasher = self.fragments.hasher();
         write_ip(&mut hasher, local);
         write_ip(&mut hasher, remote);
-        hasher.finish() as u16
+        let hash = hasher.finish();
+        (hash as u16, (hash >> 16) as u16)
+    }
+
+    /// Seeds of what only has to be irregular.
+    pub(crate) fn noise(&self) -> [u64; 2] {
+        [self.noise.0, self.noise.1]
     }
 
     /// Where the search for an ephemeral port begins. covers: 6056-2

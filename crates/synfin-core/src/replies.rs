@@ -44,13 +44,13 @@ pub(crate) struct Replies {
 }
 
 impl Replies {
-    pub(crate) fn new(capacity: u16, per_second: u32) -> Self {
-        let bucket = || TokenBucket::new(per_second, per_second.max(1));
+    pub(crate) fn new(capacity: u16, per_second: u32, noise: [u64; 2]) -> Self {
+        let bucket = |seed| TokenBucket::new(per_second, per_second.max(1)).jittered(seed);
         Self {
             rings: Vec::new(),
             capacity: usize::from(capacity),
-            resets: bucket(),
-            icmp: bucket(),
+            resets: bucket(noise[0]),
+            icmp: bucket(noise[1]),
         }
     }
 

@@ -1,4 +1,8 @@
 //! A token bucket: what strangers can make us send is bounded per second.
+//!
+//! A jittered one takes none, one or two tokens for one, by its own dice: who empties it with
+//! forged addresses and then looks what is left for himself learns nothing of how many of the
+//! forged ones were answered. On average it is one.
 
 use crate::time::Instant;
 
@@ -10,6 +14,8 @@ pub(crate) struct TokenBucket {
     tokens: u32,
     /// Up to here tokens were given.
     filled: Instant,
+    /// The dice; 0 for a bucket that does not jitter.
+    dice: u64,
 }
 
 impl TokenBucket {
@@ -19,15 +25,35 @@ impl TokenBucket {
             burst,
             tokens: burst,
             filled: Instant::START,
+            dice: 0,
         }
+    }
+
+    /// The same bucket with dice of this seed. covers: ATT-23
+    pub(crate) const fn jittered(mut self, seed: u64) -> Self {
+        self.dice = seed | 1;
+        self
     }
 
     /// Takes a token if there is one.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
         let allowed = self.tokens > 0;
-        self.tokens -= u32::from(allowed);
+        if allowed {
+            self.tokens -= self.price().min(self.tokens);
+        }
         allowed
+    }
+
+    fn price(&mut self) -> u32 {
+        if self.dice == 0 {
+            return 1;
+        }
+        // Marsaglia's xorshift: nobody sees its numbers one by one.
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        ((self.dice >> 32) % 3) as u32
     }
 
     fn fill(&mut self, now: Instant) {

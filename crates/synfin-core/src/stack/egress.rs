@@ -360,17 +360,22 @@ fn payload_of(conns: &crate::slab::Slab<Connection>, payload: Option<Payload>) -
     }
 }
 
+/// Counters of identifications: each destination goes on in one of them.
+const FRAGMENT_COUNTERS: usize = 1024;
+
 /// Packets that may be fragmented need numbers of their own, and those should not tell how many
-/// others there are. covers: 6864-1, 1191-4
+/// others there are: a peer sees the counter of its own. covers: 6864-1, 1191-4, ATT-24
 fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u16> {
     if !path_mtu::may_be_fragmented(c, cx) {
         return None;
     }
-    cx.fragmentable = cx.fragmentable.wrapping_add(1);
-    let start = cx
+    let (start, which) = cx
         .secrets
         .fragment_offset(tuple.local.ip(), tuple.remote.ip());
-    Some(start.wrapping_add(cx.fragmentable))
+    cx.fragmentable.resize(FRAGMENT_COUNTERS, 0);
+    let counter = &mut cx.fragmentable[usize::from(which) % FRAGMENT_COUNTERS];
+    *counter = counter.wrapping_add(1);
+    Some(start.wrapping_add(*counter))
 }
 
 /// covers: 9293-MUST-14, 9293-SHLD-5, 9293-MUST-65, 7323-10, 7323-13, 2018-1, 2018-3

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synfin_wire::SeqNum;
@@ -54,8 +55,8 @@ pub(crate) struct Context {
     pub(crate) replies: Replies,
     pub(crate) fast_open: fast_open::Cache,
     pub(crate) path_mtus: PathMtuTable,
-    /// Packets that may be fragmented so far.
-    pub(crate) fragmentable: u16,
+    /// The counters of packets that may be fragmented; none before there is one.
+    pub(crate) fragmentable: Vec<u16>,
     pub(crate) destinations: Destinations,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
