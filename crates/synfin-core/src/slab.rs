@@ -12,7 +12,7 @@ const BLOCK: u32 = 1024;
 const NONE: u32 = u32::MAX;
 
 /// Names a slot in one of its lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SlotId {
     pub(crate) index: u32,
     pub(crate) generation: u32,

@@ -8,6 +8,7 @@
 //! | `fast_open` | SYNs with text at listeners that take it |
 //! | `settle` | after anything touched a connection: queues, timers, memory, the end |
 //! | `egress` | ready queue to segment to frame |
+//! | `evict` | connections that make room for others |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `network` | devices, addresses, routes |
 //! | `observe` | listing, totals, trace, counters |
@@ -15,6 +16,7 @@
 mod active_open;
 mod application;
 mod egress;
+mod evict;
 mod fast_open;
 mod ingress;
 mod network;
@@ -89,6 +91,8 @@ pub struct Stack {
     events: VecDeque<EventSource>,
     totals: Totals,
     orphans: u32,
+    lingering: evict::Orphans,
+    stalled: evict::Stalled,
     next_port: u32,
     scratch: egress::Scratch,
 }
@@ -149,6 +153,7 @@ impl Stack {
             destinations: crate::tcp::destination::Destinations::default(),
             config,
             memory_waiters: VecDeque::new(),
+            memory_wanted: false,
         };
         let mut stack = Self {
             cx,
@@ -169,6 +174,8 @@ impl Stack {
             events: VecDeque::new(),
             totals: Totals::default(),
             orphans: 0,
+            lingering: evict::Orphans::default(),
+            stalled: evict::Stalled::default(),
             next_port: 0,
             scratch: egress::Scratch::default(),
         };
@@ -243,6 +250,7 @@ impl Stack {
                 *filed = None;
                 crate::tcp::timeouts::handle_due(c, &mut self.cx);
                 self.settle(id);
+                self.note_stalled(id);
             }
             TimerKey::HalfOpen(id) => self.on_half_open_timer(id),
         }

@@ -323,6 +323,8 @@ pub enum ResetReason {
     LingerExpired,
     /// The peer asked for both kinds of ECN in one handshake (RFC 9768 section 3.1.5).
     MixedEcn,
+    /// A limit of the configuration made room for something else.
+    Evicted,
 }
 
 /// The timers of RFC 9293 section 3.8 and its companions.

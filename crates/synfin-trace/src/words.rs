@@ -158,6 +158,7 @@ pub(crate) const fn reset_reason(reason: ResetReason) -> &'static str {
         ResetReason::Refused => "refused by the application",
         ResetReason::LingerExpired => "linger expired",
         ResetReason::MixedEcn => "two kinds of ECN in one handshake",
+        ResetReason::Evicted => "evicted by a limit",
         _ => "reset",
     }
 }

@@ -595,14 +595,15 @@ impl ConnMut<'_> {
     /// Unread text means RST. With `linger` zero it means RST in any case, with a longer time RST
     /// when our FIN is not acknowledged by then.
     pub fn close(self, linger: Option<Duration>) {
-        self.stack.orphans += 1;
+        self.stack.count_orphan(self.id);
         self.stack
             .with(self.id, |c, cx| user_calls::close(c, cx, linger));
+        self.stack.limit_orphans(self.id);
     }
 
     /// ABORT: RST, and the handle is given back.
     pub fn abort(self) {
-        self.stack.orphans += 1;
+        self.stack.count_orphan(self.id);
         self.stack.with(self.id, user_calls::abort);
     }
 

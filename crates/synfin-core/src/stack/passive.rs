@@ -631,8 +631,11 @@ impl Stack {
             return; // it is just being settled
         }
         c.marks.set(Marks::ORPHAN);
-        self.orphans += 1;
         c.cold.events = Events::NONE;
+        self.count_orphan(conn);
+        let Some(c) = self.tables.conns.get_mut(conn) else {
+            return;
+        };
         if !c.marks.has(Marks::OFF_WIRE) {
             reset::reset_connection(c, reason);
             c.leave_wire(&mut self.cx, Some(Cause::Abort), CloseReason::Aborted);

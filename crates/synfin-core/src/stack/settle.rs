@@ -95,7 +95,10 @@ impl Stack {
             remote_v6: c.cold.remote_v6,
         };
         let time_wait = c.state == State::TimeWait;
-        let unaccepted = c.cold.listener.is_some();
+        let (unaccepted, orphan) = (c.cold.listener.is_some(), c.is_orphan());
+        if orphan {
+            self.uncount_orphan();
+        }
         self.totals.leave(counted);
         let tuple = self.tables.tuple_of(&key);
         self.remove_flow_of(&tuple, Place::Conn(id.index));
@@ -204,15 +207,20 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
-        if c.marks.take(Marks::WANT_MEMORY) && !c.marks.has(Marks::MEMORY_QUEUED) {
+        if !c.marks.take(Marks::WANT_MEMORY) {
+            return;
+        }
+        if !c.marks.has(Marks::MEMORY_QUEUED) {
             c.marks.set(Marks::MEMORY_QUEUED);
             self.cx.memory_waiters.push_back(id);
         }
+        self.want_memory(id);
     }
 
     /// Tells those whose SEND found no memory that there is some again: all of them when there is
     /// plenty, else one at a time, so that each gets its turn. Tells whether anybody was told.
     pub(super) fn serve_memory_waiters(&mut self) -> bool {
+        self.evict_stalled();
         let mut told = false;
         while self.cx.pool.has_room() && !(told && self.cx.pool.pressure() > Pressure::None) {
             let Some(id) = self.cx.memory_waiters.pop_front() else {

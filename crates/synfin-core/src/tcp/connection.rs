@@ -60,6 +60,8 @@ pub(crate) struct Context {
     pub(crate) destinations: Destinations,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
+    /// Text at `RCV.NXT` found no memory.
+    pub(crate) memory_wanted: bool,
 }
 
 impl Context {
@@ -707,6 +709,11 @@ const RCV_MSS_GUESS: u16 = 536;
 /// The smallest MSS of a peer that is believed.
 const MIN_PEER_MSS: u16 = 88;
 
+fn is_reset(cause: Cause) -> bool {
+    use Cause as C;
+    matches!(cause, C::Reset | C::Abort | C::Expired | C::Evicted)
+}
+
 /// `tcpCurrEstab`, `tcpAttemptFails` and `tcpEstabResets` of RFC 4022.
 fn count_established(cx: &mut Context, from: State, to: State, cause: Cause) {
     let counts = |state| matches!(state, State::Established | State::CloseWait);
@@ -718,7 +725,7 @@ fn count_established(cx: &mut Context, from: State, to: State, cause: Cause) {
     if to != State::Closed {
         return;
     }
-    if counts(from) && matches!(cause, Cause::Reset | Cause::Abort | Cause::Expired) {
+    if counts(from) && is_reset(cause) {
         cx.counters.estab_resets += 1;
     }
     if matches!(from, State::SynSent | State::SynReceived) {

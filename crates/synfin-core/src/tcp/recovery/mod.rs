@@ -93,6 +93,10 @@ pub(crate) struct Recovery {
     /// When `snd.una` last moved, or the first octet of a flight left: what the user timeout
     /// counts from.
     pub(crate) progress_at: Option<Instant>,
+    /// When the time began in which so much has to be acknowledged, and where `snd.una` must be.
+    pub(crate) pace_from: Option<(Instant, SeqNum)>,
+    /// The octets with which the stack has noted that the peer takes nothing.
+    pub(crate) stalled: Option<u32>,
 }
 
 impl Recovery {

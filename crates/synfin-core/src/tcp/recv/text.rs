@@ -76,6 +76,7 @@ fn make_room(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: &Chunk) ->
     let fits = cx.pool.fits(text);
     cx.counters.rcv_pruned += u64::from(!fits);
     cx.counters.rcvq_drop += u64::from(!fits);
+    cx.memory_wanted |= !fits;
     fits
 }
 
