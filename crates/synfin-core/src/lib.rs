@@ -55,9 +55,9 @@ pub use synfin_wire as wire;
 pub use buffer::Slices;
 pub use config::{
     AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError, DestinationConfig, EcnMode,
-    FastOpenConfig, KeepAlive, Limits, OptionConfig, Pacing, PathMtuConfig, PathMtuDiscovery,
-    Patience, Profile, RecoveryConfig, RtoConfig, SocketOptions, StackConfig, TcpConfig,
-    UserTimeout, UserTimeoutLimits,
+    FastOpenConfig, KeepAlive, Limits, MinProgress, OptionConfig, Pacing, PathMtuConfig,
+    PathMtuDiscovery, Patience, Profile, RecoveryConfig, RtoConfig, SocketOptions, StackConfig,
+    TcpConfig, UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{
