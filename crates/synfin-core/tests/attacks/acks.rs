@@ -111,7 +111,7 @@ fn acknowledgements_before_the_text_arrives() {
     // The send buffer and its chunks.
     meter
         .bill()
-        .within((1 << 20) + (1 << 17), 4 * segments as u64, segments);
+        .within((1 << 20) + (1 << 17), segments as u64, segments / 2);
     assert_eq!(
         peer.on("{. seq=1 ack=N+1}"),
         "{. seq=N ack=1}".replace('N', &peer.marks.n.to_string())

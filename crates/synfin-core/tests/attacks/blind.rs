@@ -57,7 +57,7 @@ fn claims_of_a_narrow_path() {
         assert!(sent.iter().all(|segment| segment.packet_len <= 1500));
     }
     // The flight in packets of 552 octets, once for each of the sizes on the way down.
-    meter.bill().within(0, 400, 4 * 30);
+    meter.bill().within(0, 100, 60);
     let conn = peer.stack.conn(peer.id()).expect("a live handle");
     assert!(conn.info(peer.now).path_mtu >= 552);
 }

@@ -28,10 +28,10 @@ fn connections_nobody_waits_for() {
             meter.wait(ms(1));
             assert!(meter.peer.stack.orphans() <= 101, "{phase}");
         }
-        // SYN,ACK, an acknowledgement, FIN with its repetitions in two seconds, RST.
+        // SYN,ACK, FIN, perhaps an acknowledgement, RST.
         meter
             .bill()
-            .within(0, 60 * u64::from(LEFT), 9 * usize::from(LEFT));
+            .within(0, 8 * u64::from(LEFT), 5 * usize::from(LEFT));
         let counters = peer.stack.counters();
         assert_eq!(counters.out_rsts, u64::from(LEFT) - 100, "{phase}");
         assert_eq!(counters.orphans_evicted, u64::from(LEFT) - 100, "{phase}");
@@ -109,7 +109,7 @@ fn time_wait_piles_up() {
     }
     meter
         .bill()
-        .within(0, 20 * u64::from(ENDS), 3 * usize::from(ENDS));
+        .within(0, 6 * u64::from(ENDS), 3 * usize::from(ENDS));
     assert_eq!(
         peer.stack.counters().time_wait_overflow,
         u64::from(ENDS) - 1000

@@ -150,7 +150,7 @@ proptest! {
         }
         let written = meter.peer.written;
         prop_assert_eq!(meter.peer.marks.u, 1 + written);
-        let segments = 1 + written as usize;
-        meter.bill().within(5 << 20, 100 * segments as u64, 10 * segments + 1000);
+        let segments = written as usize / 500 + 8 * steps.len() + 200;
+        meter.bill().within(1 << 20, 16 * segments as u64, segments);
     }
 }

@@ -173,7 +173,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
 }
 
 /// How many transmissions that were delivered since are passed over in search of one that was not.
-const LOOK_BACK: usize = 256;
+const LOOK_BACK: usize = 64;
 
 /// When the last segment in flight was sent that was sent before the newest delivered one; after
 /// so many that were delivered, when that one was sent, which is a little later. covers: ATT-29

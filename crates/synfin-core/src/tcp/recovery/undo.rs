@@ -59,11 +59,17 @@ pub(crate) fn on_dsack(c: &mut Connection, block: SackBlock) {
     }
 }
 
-/// Looks for signs that the last reduction was needless, and takes it back.
+/// Looks for signs that the last reduction was needless, and takes it back: once for what is in
+/// flight. That costs as much as the flight is long, and a peer can make up the signs for every
+/// segment of it. covers: ATT-48
 pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> bool {
     let Some(active) = &c.active else {
         return false;
     };
+    let again = active.recovery.undone_at;
+    if again.is_some_and(|until| c.snd.una.before(until)) {
+        return false;
+    }
     let undo = &active.recovery.undo;
     let late = news.late.zip(undo.marker);
     let sign = if late.is_some_and(|(end, marker)| end.after(marker)) {
@@ -79,7 +85,9 @@ pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> boo
 
 /// Gives the window back; nothing counts as lost any more. covers: 9438-9
 pub(crate) fn apply(c: &mut Connection, cx: &mut Context, sign: UndoSign) {
+    let nxt = c.snd.nxt;
     let Some(active) = &mut c.active else { return };
+    active.recovery.undone_at = Some(nxt);
     let after_timeout = active.recovery.phase == Phase::Loss;
     active.send.unmark_lost();
     let recovery = &mut active.recovery;
