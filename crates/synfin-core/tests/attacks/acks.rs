@@ -162,10 +162,10 @@ fn echoes_that_lie() {
             meter.wait(if repeats { ms(1000) } else { ms(100) });
             meter.peer.last_ts = echo(meter.peer.last_ts, n);
             meter.on("{. seq=1 ack=N}");
+            let (srtt_us, rto_us) = (info(meter.peer).srtt_us, info(meter.peer).rto_us);
+            assert!(srtt_us <= 1_000_000, "{srtt_us}");
+            assert!(rto_us <= 4_000_000, "{rto_us}");
         }
         meter.bill().within(1 << 16, 6_000, 1_400);
-        let (srtt_us, rto_us) = (info(&peer).srtt_us, info(&peer).rto_us);
-        assert!(srtt_us <= 1_000_000, "{srtt_us}");
-        assert!(rto_us <= 4_000_000, "{rto_us}");
     }
 }

@@ -217,12 +217,14 @@ fn the_application_may_be_slow() {
     });
     let mut peer = Peer::open(setup);
     let mut meter = Meter::of(&mut peer);
+    meter.peer.write(10);
+    meter.taken();
     for _ in 0..300 {
-        // Always something that waits: acknowledged only when the next is there.
+        // Always something that waits: Nagle holds it until the one before is acknowledged.
         meter.peer.write(10);
         meter.wait(ms(150));
         meter.on("{. seq=1 ack=N}");
-        meter.peer.write(10);
+        assert!(meter.peer.marks.u < meter.peer.marks.n);
     }
     meter.bill().within(4096, 8_000, 1_000);
     peer.is(State::Established);
