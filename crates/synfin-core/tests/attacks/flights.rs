@@ -5,6 +5,7 @@ use synfin_core::BufferSize;
 
 use crate::bill::Meter;
 use crate::support::{Peer, Setup, ms};
+use crate::wide::use_wide;
 
 fn info(peer: &Peer) -> synfin_core::ConnectionInfo {
     let conn = peer.stack.conn(peer.id()).expect("a live handle");
@@ -42,6 +43,31 @@ fn a_tiny_mss() {
             meter.bill().within(1 << 17, 8 * segments as u64, segments);
         }
     }
+}
+
+/// Single octets without Nagle's algorithm, to a peer that has made the window wide and then
+/// acknowledges nothing: no more records stand than the send buffer has room for by 64 octets, and
+/// the text goes on when it is acknowledged.
+/// covers: ATT-29
+#[test]
+fn single_octets_without_nagle() {
+    let mut setup = Setup::default();
+    use_wide(&mut setup.config);
+    setup.config.socket.nodelay = true;
+    setup.config.socket.send_buffer = BufferSize::Fixed(1 << 16);
+    let mut peer = Peer::open(setup);
+    let mut meter = Meter::of(&mut peer);
+    let mut sent = 0;
+    for _ in 0..5_000 {
+        assert_eq!(meter.peer.write(1), 1);
+        sent += meter.taken().len();
+    }
+    assert_eq!(sent, (1 << 16) / 64);
+    while meter.peer.marks.u <= 5_000 {
+        meter.on("{. seq=1 ack=N}");
+        meter.wait(ms(1));
+    }
+    meter.bill().within(20_000, 3_000, 1_100);
 }
 
 /// An MSS in the middle of a connection is no option there.
