@@ -324,3 +324,54 @@ impl SendHalf {
         self.sent.insert(place + 1, rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn sent(count: u32) -> SendHalf {
+        let mut half = SendHalf::default();
+        let now = Instant::from_nanos(1_000_000);
+        let departure = Delivery::default().depart(now, Totals::default(), 0, 10);
+        for n in 0..count {
+            half.on_sent(SeqNum::new(10 * n), 10, now, departure);
+        }
+        half
+    }
+
+    /// Behind a first segment that stays in flight, what was lost or delivered does not pile up in
+    /// the order of time, and what is in flight stays. covers: ATT-29
+    #[test]
+    fn what_is_over_leaves_the_order_of_time() {
+        let mut half = sent(1000);
+        for place in 1..999 {
+            half.mark_lost(place, LossSign::Rto);
+        }
+        half.forget_delivered();
+        assert_eq!(half.by_time.len(), 2);
+        assert!(half.steps < 2_000, "{}", half.steps);
+        half.unmark_lost();
+        assert_eq!(half.by_time.len(), 1000);
+        let in_order = half.by_time.iter().map(|sent| sent.number);
+        assert!(in_order.eq(0..1000), "as they were sent");
+    }
+
+    /// A run that led over a segment which counts no more as reported ends before it.
+    #[test]
+    fn runs_break() {
+        let mut half = sent(10);
+        for segment in half.sent.range_mut(2..8) {
+            segment.sacked = true;
+            half.sacked += 1;
+            half.sacked_octets += segment.len;
+            half.in_flight -= segment.len;
+        }
+        for place in 2..8 {
+            half.sent[place].run = 8 - place as u32;
+        }
+        half.mark_lost(5, LossSign::Rto);
+        let runs: Vec<u32> = half.sent.iter().map(|segment| segment.run).collect();
+        assert_eq!(runs, [0, 0, 0, 0, 0, 0, 2, 1, 0, 0]);
+    }
+}
