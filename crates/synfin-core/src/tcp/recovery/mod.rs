@@ -70,8 +70,8 @@ pub(crate) struct Recovery {
     pub(crate) rack: rack::Rack,
     pub(crate) tlp: tlp::Tlp,
     pub(crate) undo: undo::Undo,
-    /// `snd.nxt` when the last recovery was taken back.
-    pub(crate) undone_at: Option<SeqNum>,
+    /// `snd.nxt` when a recovery was taken back, and how many were until that is acknowledged.
+    pub(crate) undone: Option<(SeqNum, u8)>,
     pub(crate) frto: Frto,
     pub(crate) delivery: delivery::Delivery,
     /// The window was full when `snd.nxt` stood here.

@@ -59,15 +59,18 @@ pub(crate) fn on_dsack(c: &mut Connection, block: SackBlock) {
     }
 }
 
-/// Looks for signs that the last reduction was needless, and takes it back: once for what is in
-/// flight. That costs as much as the flight is long, and a peer can make up the signs for every
-/// segment of it. covers: ATT-48
+/// How many recoveries are taken back for what is in flight. On paths that reorder a few are
+/// needless within one round trip; but taking one back costs as much as the flight is long, and a
+/// peer can make up the signs for every segment of it. covers: ATT-48
+const UNDONE_MAX: u8 = 8;
+
+/// Looks for signs that the last reduction was needless, and takes it back.
 pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> bool {
     let Some(active) = &c.active else {
         return false;
     };
-    let again = active.recovery.undone_at;
-    if again.is_some_and(|until| c.snd.una.before(until)) {
+    let undone = active.recovery.undone;
+    if undone.is_some_and(|(until, times)| c.snd.una.before(until) && times >= UNDONE_MAX) {
         return false;
     }
     let undo = &active.recovery.undo;
@@ -85,9 +88,13 @@ pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> boo
 
 /// Gives the window back; nothing counts as lost any more. covers: 9438-9
 pub(crate) fn apply(c: &mut Connection, cx: &mut Context, sign: UndoSign) {
-    let nxt = c.snd.nxt;
+    let (una, nxt) = (c.snd.una, c.snd.nxt);
     let Some(active) = &mut c.active else { return };
-    active.recovery.undone_at = Some(nxt);
+    let undone = &mut active.recovery.undone;
+    *undone = Some(match *undone {
+        Some((until, times)) if una.before(until) => (until, times.saturating_add(1)),
+        _ => (nxt, 1),
+    });
     let after_timeout = active.recovery.phase == Phase::Loss;
     active.send.unmark_lost();
     let recovery = &mut active.recovery;
