@@ -24,6 +24,7 @@ pub(crate) struct Secrets {
     neighbors: Key,
     syn_cookies: Key,
     challenges: Key,
+    noise: Key,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +68,7 @@ impl Secrets {
             neighbors: derive(16),
             syn_cookies: derive(17),
             challenges: derive(18),
+            noise: derive(19),
         }
     }
 
@@ -113,6 +115,11 @@ impl Secrets {
         hasher.write(&[round]);
         hasher.write(&half.to_be_bytes());
         hasher.finish() as u16
+    }
+
+    /// The seed of what only has to be irregular.
+    pub(crate) fn noise(&self) -> u64 {
+        self.noise.0 ^ self.noise.1
     }
 
     /// Which limit of ICMP errors a destination falls under.
