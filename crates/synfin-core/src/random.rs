@@ -68,7 +68,7 @@ impl Secrets {
             neighbors: derive(16),
             syn_cookies: derive(17),
             challenges: derive(18),
-            noise: derive(19),
+            noise: derive(40),
         }
     }
 

@@ -35,6 +35,7 @@ fn connections_nobody_waits_for() {
         let counters = peer.stack.counters();
         assert_eq!(counters.out_rsts, u64::from(LEFT) - 100, "{phase}");
         assert_eq!(counters.orphans_evicted, u64::from(LEFT) - 100, "{phase}");
+        assert_eq!(counters.abort_on_memory, u64::from(LEFT) - 100, "{phase}");
         assert_eq!(peer.stack.orphans(), 100);
         // The newest is there; time ends all of them.
         peer.is(phase);

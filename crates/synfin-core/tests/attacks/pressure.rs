@@ -118,7 +118,9 @@ fn closed_windows_hold_the_pool() {
         let sent = meter.wait(s(1));
         answer(&mut meter, &held, &sent);
     }
-    assert_eq!(peer.stack.counters().stalled_evicted, 1);
+    let counters = peer.stack.counters();
+    assert_eq!((counters.stalled_evicted, counters.orphans_evicted), (1, 0));
+    assert_eq!((counters.abort_on_memory, counters.estab_resets), (1, 1));
     assert!(held[1..].iter().all(|one| reason(&peer, one.id).is_none()));
 }
 
