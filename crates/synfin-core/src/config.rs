@@ -200,6 +200,10 @@ pub struct Patience {
     pub time_wait: Duration,
     /// Longest interval between zero-window probes. 60 s.
     pub persist_max: Duration,
+    /// A peer that keeps its window closed is waited for as long as it answers (9293-MUST-37), but
+    /// when buffers are exhausted a connection whose peer has acknowledged nothing for so long is
+    /// reset to make room, the largest first (RFC 6429). 60 s.
+    pub stalled: Duration,
 }
 
 /// How far [`BufferSize::Auto`] goes, in octets.
@@ -392,6 +396,12 @@ pub struct SocketOptions {
     /// set. With [`UserTimeout::ByRetries`] the longer of this and what the peer advertises is
     /// adopted, within [`TcpConfig::user_timeout`]; otherwise the peer's is reported only.
     pub advertised_timeout: Option<Duration>,
+    /// How much the peer has to acknowledge in which time while something waits to be sent or
+    /// acknowledged; a connection that is slower ends with
+    /// [`CloseReason::UserTimeout`](crate::CloseReason::UserTimeout). Against peers that take an
+    /// octet now and then to hold memory: [`Self::user_timeout`] begins anew with each of them.
+    /// Off unless set.
+    pub min_progress: Option<MinProgress>,
     /// ICMP errors that do not end the connection are told by an event (9293-SHLD-20); where it is
     /// off, [`Conn::soft_error`](crate::Conn::soft_error) still knows the last one.
     pub soft_errors: bool,
@@ -424,6 +434,7 @@ impl Default for SocketOptions {
             keep_alive: None,
             user_timeout: UserTimeout::ByRetries,
             advertised_timeout: None,
+            min_progress: None,
             soft_errors: true,
             send_buffer: BufferSize::Auto,
             recv_buffer: BufferSize::Auto,
@@ -435,6 +446,15 @@ impl Default for SocketOptions {
             congestion: None,
         }
     }
+}
+
+/// The least that a peer has to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinProgress {
+    /// Octets of text, at least 1.
+    pub octets: u32,
+    /// In so long, at least 1 s. Where less than `octets` wait it is the time for all of them.
+    pub within: Duration,
 }
 
 /// The size of a buffer of a connection.
@@ -513,7 +533,8 @@ pub struct Limits {
     pub time_wait: u32,
     /// Listeners.
     pub listeners: u32,
-    /// Connections that the application has left and that are not closed yet; the oldest is reset.
+    /// Connections that the application has left and that are not closed yet; the oldest is reset
+    /// to make room.
     pub orphans: u32,
     /// Octets in buffers, all connections together. A stack keeps to it and to the
     /// [`Memory`](crate::Memory) that it was given, whichever is less.
@@ -607,6 +628,7 @@ impl TcpConfig {
                 fin_wait_2: s(60),
                 time_wait: if server { s(60) } else { s(240) },
                 persist_max: s(60),
+                stalled: s(60),
             },
             options: OptionConfig {
                 window_scale: true,
@@ -727,6 +749,11 @@ impl SocketOptions {
             self.advertised_timeout
                 .is_none_or(|timeout| timeout >= Duration::from_secs(1)),
             "advertised_timeout below 1 s",
+        )?;
+        ensure(
+            self.min_progress
+                .is_none_or(|least| least.octets > 0 && least.within >= Duration::from_secs(1)),
+            "min_progress of 0 octets or within less than 1 s",
         )?;
         self.send_buffer
             .validate("send_buffer must be at least 2048 and below 2^30")?;

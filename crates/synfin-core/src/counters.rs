@@ -270,7 +270,7 @@ mib! {
     syn_queue_evicted = "Synfin" "SynQueueEvicted",
     /// Challenge ACKs sent.
     challenge_acks = "TcpExt" "TCPChallengeACK",
-    /// Challenge ACKs withheld by the limit.
+    /// Challenge ACKs, and answers to probes with an octet, withheld by the limit.
     challenge_acks_skipped = "TcpExt" "TCPACKSkippedChallenge",
     /// Delayed acknowledgements sent.
     delayed_acks = "TcpExt" "DelayedACKs",
@@ -288,7 +288,7 @@ mib! {
     abort_on_close = "TcpExt" "TCPAbortOnClose",
     /// Connections reset because text came after close.
     abort_on_data = "TcpExt" "TCPAbortOnData",
-    /// Connections that the application had left, reset because of their limit.
+    /// Connections reset because of a limit: `OrphansEvicted` and `StalledEvicted` together.
     abort_on_memory = "TcpExt" "TCPAbortOnMemory",
     /// Keep-alive probes sent.
     keep_alive = "TcpExt" "TCPKeepAlive",
@@ -372,6 +372,18 @@ mib! {
     autoconf_limits = "Synfin" "AutoconfLimits",
     /// Neighbours given up after they did not answer.
     neighbor_failures = "Synfin" "NeighborFailures",
+    /// Records of segments on their way that acknowledgements made us look at. Many times the
+    /// number of acknowledgements is a sign of a peer that reports in order to cost.
+    scoreboard_steps = "Synfin" "ScoreboardSteps",
+    /// Pieces and ranges of text above a gap that its arrival made us look at; 64 that are moved
+    /// at once count as one.
+    reassembly_steps = "Synfin" "ReassemblySteps",
+    /// Ports that active opens have tried.
+    ports_tried = "Synfin" "PortsTried",
+    /// Connections that the application had left, reset because of their limit, the oldest first.
+    orphans_evicted = "Synfin" "OrphansEvicted",
+    /// Connections whose peers took nothing, reset when buffers were exhausted.
+    stalled_evicted = "Synfin" "StalledEvicted",
     /// Octets of text accepted from applications.
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.

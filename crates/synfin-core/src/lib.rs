@@ -56,9 +56,9 @@ pub use synfin_wire as wire;
 pub use buffer::Slices;
 pub use config::{
     AcceptOverflow, AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError,
-    DestinationConfig, EcnMode, FastOpenConfig, FloodConfig, KeepAlive, Limits, OptionConfig,
-    Pacing, PathMtuConfig, PathMtuDiscovery, Patience, Profile, RecoveryConfig, RtoConfig,
-    SocketOptions, StackConfig, SynCookies, TcpConfig, UserTimeout, UserTimeoutLimits,
+    DestinationConfig, EcnMode, FastOpenConfig, FloodConfig, KeepAlive, Limits, MinProgress,
+    OptionConfig, Pacing, PathMtuConfig, PathMtuDiscovery, Patience, Profile, RecoveryConfig,
+    RtoConfig, SocketOptions, StackConfig, SynCookies, TcpConfig, UserTimeout, UserTimeoutLimits,
 };
 pub use counters::{Counters, DropReason};
 pub use driver::{

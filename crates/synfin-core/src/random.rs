@@ -27,6 +27,7 @@ pub(crate) struct Secrets {
     interface_ids: Key,
     syn_cookies: Key,
     challenges: Key,
+    noise: Key,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +73,7 @@ impl Secrets {
             challenges: derive(18),
             autoconf: derive(19),
             interface_ids: derive(20),
+            noise: derive(40),
         }
     }
 
@@ -118,6 +120,11 @@ impl Secrets {
         hasher.write(&[round]);
         hasher.write(&half.to_be_bytes());
         hasher.finish() as u16
+    }
+
+    /// The seed of what only has to be irregular.
+    pub(crate) fn noise(&self) -> u64 {
+        self.noise.0 ^ self.noise.1
     }
 
     /// Which limit of ICMP errors a destination falls under.

@@ -141,12 +141,12 @@ impl ErrorLimit {
 }
 
 impl Replies {
-    pub(crate) fn new(capacity: u16, per_second: u32) -> Self {
+    pub(crate) fn new(capacity: u16, per_second: u32, noise: u64) -> Self {
         let bucket = || TokenBucket::new(per_second, per_second.max(1));
         Self {
             rings: Vec::new(),
             capacity: usize::from(capacity),
-            resets: bucket(),
+            resets: bucket().jittered(noise),
             echoes: bucket(),
             errors: ErrorLimit::new(per_second),
             link_answers: bucket(),

@@ -21,7 +21,7 @@ const BLOCK_SLOTS: usize = 1024;
 const TRIM_MAX: usize = 4;
 
 /// Names a slot in one of its lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SlotId {
     pub(crate) index: u32,
     pub(crate) generation: u32,

@@ -14,6 +14,7 @@
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
 //! | `orphans` | the limit of connections that the application has left |
+//! | `stalled` | whose peers take nothing, and who makes room when buffers are exhausted |
 //! | `network` | devices, addresses, routes |
 //! | `autoconf` | IPv6 that configures itself |
 //! | `link` | Ethernet devices and their neighbours |
@@ -33,6 +34,7 @@ mod observe;
 mod orphans;
 mod passive;
 mod settle;
+mod stalled;
 mod syn_queue;
 mod warm;
 
@@ -114,6 +116,7 @@ pub struct Stack {
     orphans: u32,
     /// Orphans in the order in which they were left, and some that have ended since.
     orphan_order: VecDeque<SlotId>,
+    stalled: stalled::Stalled,
     next_port: u32,
     scratch: egress::Scratch,
 }
@@ -191,7 +194,7 @@ impl Stack {
             pool,
             tracer: Tracer::new(config.trace_capacity),
             counters: Counters::new(),
-            replies: Replies::new(limits.replies, limits.replies_per_second),
+            replies: Replies::new(limits.replies, limits.replies_per_second, secrets.noise()),
             syn_cookies: SynCookies::new(&secrets),
             challenges: ChallengeCap::default(),
             secrets,
@@ -202,6 +205,7 @@ impl Stack {
             shared_options: crate::tcp::shared_options::SharedOptions::default(),
             config,
             memory_waiters: VecDeque::new(),
+            memory_wanted: false,
         };
         let mut stack = Self {
             cx,
@@ -227,6 +231,7 @@ impl Stack {
             totals: Totals::default(),
             orphans: 0,
             orphan_order: VecDeque::new(),
+            stalled: stalled::Stalled::default(),
             next_port: 0,
             scratch: egress::Scratch::default(),
         };
@@ -312,6 +317,7 @@ impl Stack {
                 if filed.on_fired(self.cx.now) {
                     crate::tcp::timeouts::handle_due(c, &mut self.cx);
                     self.settle(id);
+                    self.note_stalled(id);
                 }
             }
             Place::HalfOpen(index) => self.on_half_open_timer(SlotId { index, generation }),

@@ -338,6 +338,8 @@ pub enum ResetReason {
     MixedEcn,
     /// The handshake is over, but the accept queue is full.
     AcceptQueueFull,
+    /// Buffers were exhausted, and its peer has taken nothing for long: it makes room.
+    Stalled,
 }
 
 /// The timers of RFC 9293 section 3.8 and its companions.

@@ -160,6 +160,7 @@ pub(crate) const fn reset_reason(reason: ResetReason) -> &'static str {
         ResetReason::LingerExpired => "linger expired",
         ResetReason::OrphanLimit => "too many orphans",
         ResetReason::MixedEcn => "two kinds of ECN in one handshake",
+        ResetReason::Stalled => "its peer takes nothing, and memory is short",
         _ => "reset",
     }
 }

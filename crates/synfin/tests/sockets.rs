@@ -5,7 +5,9 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use synfin::core::SoftError;
@@ -76,6 +78,52 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What arrives between a poll that found nothing and the next one wakes who has polled: text, the
+/// end, a reset.
+/// covers: BUG-14
+#[tokio::test]
+async fn whoever_has_polled_is_woken() {
+    for what in ["text", "end", "reset"] {
+        let (server, client) = joined();
+        let (mut there, mut here, _listener) = pair(&server, &client).await;
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut octets = [0; 4];
+        {
+            let mut reading = pin!(here.read(&mut octets));
+            let polled = reading.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending(), "{what}");
+            assert_eq!(woken.0.load(Ordering::Relaxed), 0, "{what}");
+            match what {
+                "text" => there.write_all(b"text").await.unwrap(),
+                "end" => there.shutdown().await.unwrap(),
+                _ => there.abort(),
+            }
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            assert!(woken.0.load(Ordering::Relaxed) > 0, "{what}");
+            let polled = reading.as_mut().poll(&mut Context::from_waker(&waker));
+            match what {
+                "text" => assert!(matches!(polled, Poll::Ready(Ok(4)))),
+                "end" => assert!(matches!(polled, Poll::Ready(Ok(0)))),
+                _ => assert!(matches!(polled, Poll::Ready(Err(_)))),
+            }
+        }
+    }
+}
+
+/// covers: BUG-15, AB-43
 #[tokio::test]
 async fn a_cancelled_connect_leaves_nothing() {
     // The more turns the drivers have before, the further the handshake is.

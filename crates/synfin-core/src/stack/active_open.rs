@@ -135,7 +135,8 @@ impl Stack {
     }
 
     /// RFC 6056 section 3.3.4: a keyed offset for each destination, and a counter that moves on.
-    /// covers: 6056-1 to 6056-6, BUG-22
+    /// One round over the range, and where nothing is free what TIME-WAIT gives back.
+    /// covers: 6056-1 to 6056-6, BUG-22, ATT-12
     fn choose_port(
         &mut self,
         local: IpAddr,
@@ -144,26 +145,25 @@ impl Stack {
         let (low, high) = self.cx.config.ephemeral_ports;
         let range = u32::from(high - low) + 1;
         let offset = self.cx.secrets.port_offset(local, remote);
-        for reuse in [false, true] {
-            for _ in 0..range {
-                let step = self.next_port;
-                self.next_port = self.next_port.wrapping_add(1);
-                let port = low + (offset.wrapping_add(step) % range) as u16;
-                let tuple = FourTuple {
-                    local: SocketAddr::new(local, port),
-                    remote,
-                };
-                let free = match self.find_flow(&tuple) {
-                    None => !self.is_listened_on(port),
-                    Some(Place::TimeWait(index)) => reuse && self.may_reuse(index),
-                    Some(_) => false,
-                };
-                if free {
-                    return Ok(tuple);
+        let mut reusable = None;
+        for _ in 0..range {
+            let step = self.next_port;
+            self.next_port = self.next_port.wrapping_add(1);
+            self.cx.counters.ports_tried += 1;
+            let port = low + (offset.wrapping_add(step) % range) as u16;
+            let tuple = FourTuple {
+                local: SocketAddr::new(local, port),
+                remote,
+            };
+            match self.find_flow(&tuple) {
+                None if !self.is_listened_on(port) => return Ok(tuple),
+                Some(Place::TimeWait(index)) if reusable.is_none() && self.may_reuse(index) => {
+                    reusable = Some(tuple);
                 }
+                _ => {}
             }
         }
-        Err(ConnectError::NoPort)
+        reusable.ok_or(ConnectError::NoPort)
     }
 
     fn is_listened_on(&self, port: u16) -> bool {

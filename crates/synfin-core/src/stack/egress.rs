@@ -499,7 +499,7 @@ fn payload_of(conns: &crate::slab::Slab<Connection>, payload: Option<Payload>) -
 }
 
 /// Packets that may be fragmented need numbers of their own, and those should not tell how many
-/// others there are. covers: 6864-1, 1191-4
+/// others there are. covers: 6864-1, 1191-4, ATT-24
 fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u16> {
     if !path_mtu::may_be_fragmented(c, cx) {
         return None;

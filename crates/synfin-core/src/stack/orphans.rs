@@ -44,6 +44,7 @@ impl Stack {
                 continue;
             };
             self.cx.counters.abort_on_memory += 1;
+            self.cx.counters.orphans_evicted += 1;
             reset::reset_connection(c, ResetReason::OrphanLimit);
             c.leave_wire(&mut self.cx, Some(Cause::Evicted), CloseReason::Evicted);
             self.settle(id);

@@ -183,15 +183,20 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
-        if c.marks.take(Marks::WANT_MEMORY) && !c.marks.has(Marks::MEMORY_QUEUED) {
+        if !c.marks.take(Marks::WANT_MEMORY) {
+            return;
+        }
+        if !c.marks.has(Marks::MEMORY_QUEUED) {
             c.marks.set(Marks::MEMORY_QUEUED);
             self.cx.memory_waiters.push_back(id);
         }
+        self.want_memory(id);
     }
 
     /// Tells those whose SEND found no memory that there is some again: all of them when there is
     /// plenty, else one at a time, so that each gets its turn. Tells whether anybody was told.
     pub(super) fn serve_memory_waiters(&mut self) -> bool {
+        self.evict_stalled();
         let mut told = false;
         while self.cx.pool.has_room() && !(told && self.cx.pool.pressure() > Pressure::None) {
             let Some(id) = self.cx.memory_waiters.pop_front() else {

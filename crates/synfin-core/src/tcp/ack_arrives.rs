@@ -11,6 +11,7 @@ use crate::tcp::recv::timestamps;
 use crate::tcp::segment::Seg;
 use crate::tcp::segment_arrives::is_strict;
 use crate::tcp::send::{rtt, window};
+use crate::time::Tick;
 use crate::trace::TraceEvent;
 
 /// RFC 5961 section 5.2: `SND.UNA - MAX.SND.WND <= SEG.ACK <= SND.NXT`.
@@ -40,6 +41,7 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     }
     window::update(c, cx, seg);
     if let Some(active) = &mut c.active {
+        cx.counters.scoreboard_steps += u64::from(core::mem::take(&mut active.send.steps));
         // The peer is there. covers: 9293-MUST-37, 9293-SHLD-17
         active.recovery.unanswered = 0;
         if c.snd.wnd == 0 {
@@ -138,7 +140,8 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     news
 }
 
-/// covers: 6298-7, 6298-8, 7323-14, BUG-19, 9293-MUST-18
+/// An echo is no older than the first copy of what it acknowledges: a peer that lies makes no
+/// round trip longer than that. covers: 6298-7, 6298-8, 7323-14, BUG-19, 9293-MUST-18, ATT-49
 fn sample_round_trip(
     c: &mut Connection,
     cx: &mut Context,
@@ -156,7 +159,8 @@ fn sample_round_trip(
         .filter(|t| t.ecr != 0 && c.marks.has(Marks::TIMESTAMPS));
     let by_echo = by_echo.and_then(|t| {
         let ms = timestamps::clock(c.cold.ts_offset, cx.now).wrapping_sub(t.ecr);
-        (ms < 1 << 18).then(|| ms * 1000)
+        let most = news.first_sent.map_or(0, |at| Tick::of(cx.now).since(at));
+        (ms <= most.min(1 << 18)).then(|| ms * 1000)
     });
     let Some(sample_us) = by_clock.or(by_echo) else {
         return;

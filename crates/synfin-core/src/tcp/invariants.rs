@@ -76,6 +76,14 @@ fn check_flight(c: &Connection) {
     if !send.sent.is_empty() {
         assert_eq!(next, c.snd.nxt, "INV-7: the record ends before snd.nxt");
     }
+    let mut reported = 0;
+    for segment in send.sent.iter().rev() {
+        reported = if segment.sacked { reported + 1 } else { 0 };
+        assert!(
+            !segment.sacked || segment.run <= reported,
+            "INV-7: a run of reported segments leads too far"
+        );
+    }
     assert_eq!(in_flight, send.in_flight, "INV-7: octets in flight");
     assert_eq!(lost, send.lost, "INV-7: segments marked lost");
     let flying = send.sent.iter().filter(|segment| segment.is_in_flight());

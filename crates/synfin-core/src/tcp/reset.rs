@@ -113,6 +113,15 @@ fn limited_ack(c: &mut Connection, cx: &mut Context, reason: AckReason) {
     }
 }
 
+/// One more answer to a probe with an octet may leave. They are as many as challenges, but apart:
+/// neither uses up the other. covers: 5961-9, ATT-55, ATT-56
+pub(crate) fn may_answer_probe(c: &mut Connection, cx: &mut Context) -> bool {
+    let full = ChallengeLimiter::new(cx.config.tcp.challenge.burst, Tick::of(cx.now));
+    let allowed = c.cold.rare().probes.get_or_insert(full).take(cx);
+    cx.counters.challenge_acks_skipped += u64::from(!allowed);
+    allowed
+}
+
 /// Ends a connection with a RST that is to be sent once. covers: RG-10, RG-11, RG-19
 pub(crate) fn reset_connection(c: &mut Connection, reason: ResetReason) {
     c.cold.reset_reason = reason;

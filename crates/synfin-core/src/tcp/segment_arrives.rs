@@ -158,7 +158,22 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
         return;
     }
     let old = seg.end().at_or_before(c.rcv.nxt);
-    if is_old_text(c, &seg) {
+    if is_probe(c, &seg) {
+        let reason = if old {
+            DropReason::OldDuplicate
+        } else {
+            DropReason::OutOfWindow
+        };
+        cx.drop(c.cold.flow, reason);
+        if !reset::may_answer_probe(c, cx) {
+            return;
+        }
+        if old {
+            owe_duplicate(c, cx, seg.seq, seg.seq + seg.text_len);
+        } else {
+            reset::answer_unacceptable(c, cx, true);
+        }
+    } else if is_old_text(c, &seg) {
         owe_duplicate(c, cx, seg.seq, seg.seq + seg.text_len);
         cx.drop(c.cold.flow, DropReason::OldDuplicate);
     } else {
@@ -170,6 +185,15 @@ fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
         cx.drop(c.cold.flow, reason);
         reset::answer_unacceptable(c, cx, seg.text_len > 0 || seg.fin());
     }
+}
+
+/// A keep-alive or a probe of our closed window with an octet. Honest ones come as seldom as
+/// retransmissions: more than that are answered no more often than what is empty.
+/// covers: ATT-55, ATT-56
+fn is_probe(c: &Connection, seg: &Seg) -> bool {
+    let keep_alive = seg.seq + 1 == c.rcv.nxt;
+    let window = seg.seq == c.rcv.nxt && c.rcv.wnd() == 0;
+    seg.text_len == 1 && !seg.fin() && (keep_alive || window)
 }
 
 /// Nothing but what was received before.

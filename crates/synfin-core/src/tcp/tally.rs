@@ -94,6 +94,8 @@ pub(crate) struct Rare {
     discarded: u64,
     /// Made at the first challenge.
     pub(crate) challenge: Option<ChallengeLimiter>,
+    /// Made at the first probe with an octet.
+    pub(crate) probes: Option<ChallengeLimiter>,
     pub(crate) ecn: ecn::Detail,
     /// The search for a larger path MTU.
     pub(crate) search: Search,
@@ -120,6 +122,7 @@ impl Rare {
         settings: None,
         discarded: 0,
         challenge: None,
+        probes: None,
         ecn: ecn::Detail::NONE,
         search: Search::NONE,
     };

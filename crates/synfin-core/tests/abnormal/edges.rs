@@ -151,6 +151,7 @@ fn little_room_is_not_offered() {
         let mut conn = peer.stack.conn_mut(id).expect("a handle");
         assert!(conn.recv(&mut [0; 100]).is_ok());
         left += 100;
+        peer.wait(ms(500));
         peer.batch(&["{. seq=R-1 ack=1 len=1}"]);
         let sent = peer.drain();
         let wnd = sent.last().expect("an answer").wnd;

@@ -301,7 +301,8 @@ fn resets_are_limited() {
     assert_eq!(peer.dropped(DropReason::ReplyLimit), 3000 - first);
     assert_eq!(flood(&mut peer), 0);
     peer.wait(s(10));
-    assert_eq!(flood(&mut peer), first, "full again");
+    let again = flood(&mut peer);
+    assert!(again.abs_diff(first) < first / 10, "full again: {again}");
 }
 
 /// Nobody who cannot be one host is answered.

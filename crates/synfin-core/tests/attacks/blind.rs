@@ -189,23 +189,33 @@ fn timestamps_are_not_poisoned() {
     }
 }
 
-/// What answers text, and what answers a probe of the window, is no challenge and is not counted as
-/// one: it goes on when the limit is used up, and uses up nothing.
+/// What answers text, and what answers a probe with an octet, is no challenge and is not counted as
+/// one: it goes on when that limit is used up, and uses up nothing. Probes have one of their own.
 /// covers: 5961-9
 #[test]
 fn ordinary_acknowledgements_are_not_challenges() {
-    for old in ["{. seq=R-10 ack=N len=10}", "{. seq=R-1 ack=N len=1}"] {
+    for (old, most) in [
+        ("{. seq=R-10 ack=N len=10}", 100),
+        ("{. seq=R-1 ack=N len=1}", 5),
+    ] {
         let mut peer = Peer::reach(Setup::default(), Stage::Established);
-        for _ in 0..100 {
-            peer.expect(old, "{. seq=21 ack=11}");
-        }
+        let challenges = |peer: &mut Peer| {
+            for n in 0..10 {
+                let answer = if n < 5 { "{. seq=21 ack=11}" } else { "" };
+                peer.expect("{RST seq=R+1}", answer);
+            }
+        };
+        let ordinary = |peer: &mut Peer| {
+            for n in 0..100 {
+                let answer = if n < most { "{. seq=21 ack=11}" } else { "" };
+                peer.expect(old, answer);
+            }
+        };
+        ordinary(&mut peer);
         assert_eq!(peer.stack.counters().challenge_acks, 0);
-        for n in 0..10 {
-            let answer = if n < 5 { "{. seq=21 ack=11}" } else { "" };
-            peer.expect("{RST seq=R+1}", answer);
-        }
-        for _ in 0..100 {
-            peer.expect(old, "{. seq=21 ack=11}");
-        }
+        challenges(&mut peer);
+        let mut peer = Peer::reach(Setup::default(), Stage::Established);
+        challenges(&mut peer);
+        ordinary(&mut peer);
     }
 }

@@ -221,7 +221,8 @@ fn guesses_at_cookies_make_no_connection() {
     assert_eq!(counters.syn_cookies_failed, u64::from(flood_len()));
     assert_eq!(counters.syn_cookies_recv, 11);
     let resets = target.tally.resets - before.resets;
-    assert!(resets <= 1000 * 11, "{resets} RSTs in 10 s");
+    // The limit counts by dice: 11 000 on average.
+    assert!(resets <= 1050 * 11, "{resets} RSTs in 10 s");
     assert!(resets > 5000, "{resets} RSTs in 10 s");
 }
 

@@ -205,3 +205,14 @@ impl Peer {
         self.marks = super::notation::Marks::default();
     }
 }
+
+impl Peer {
+    /// Writes something where that can be done.
+    pub(crate) fn write_if_open(&mut self) {
+        let id = self.id();
+        let state = self.stack.conn(id).map(|conn| conn.state());
+        if matches!(state, Some(State::Established | State::CloseWait)) {
+            self.write(3000);
+        }
+    }
+}

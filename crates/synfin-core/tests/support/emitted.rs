@@ -163,7 +163,9 @@ impl Peer {
     }
 
     pub(super) fn look(&mut self) {
-        self.stack.check();
+        if self.setup.checks {
+            self.stack.check();
+        }
         while let Some(event) = self.stack.poll_event() {
             self.events.push(event);
         }

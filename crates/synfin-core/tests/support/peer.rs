@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) win: u16,
     /// Octets of buffers that the stack may use.
     pub(crate) memory: usize,
+    /// Each step checks the invariants of all connections: off for floods.
+    pub(crate) checks: bool,
     pub(crate) config: StackConfig,
 }
 
@@ -52,6 +54,7 @@ impl Default for Setup {
             scale: None,
             win: u16::MAX,
             memory: 1 << 30,
+            checks: true,
             config,
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) shared_options: SharedOptions,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
+    /// Text at `RCV.NXT` found no memory.
+    pub(crate) memory_wanted: bool,
 }
 
 impl Context {

@@ -60,6 +60,11 @@ impl Connection {
     }
 }
 
+fn is_reset(cause: Cause) -> bool {
+    use Cause as C;
+    matches!(cause, C::Reset | C::Abort | C::Expired | C::Evicted)
+}
+
 /// `tcpCurrEstab`, `tcpAttemptFails` and `tcpEstabResets` of RFC 4022.
 fn count_established(cx: &mut Context, from: State, to: State, cause: Cause) {
     let counts = |state| matches!(state, State::Established | State::CloseWait);
@@ -71,7 +76,7 @@ fn count_established(cx: &mut Context, from: State, to: State, cause: Cause) {
     if to != State::Closed {
         return;
     }
-    if counts(from) && matches!(cause, Cause::Reset | Cause::Abort | Cause::Expired) {
+    if counts(from) && is_reset(cause) {
         cx.counters.estab_resets += 1;
     }
     if matches!(from, State::SynSent | State::SynReceived) {

@@ -70,6 +70,8 @@ pub(crate) struct Recovery {
     pub(crate) rack: rack::Rack,
     pub(crate) tlp: tlp::Tlp,
     pub(crate) undo: undo::Undo,
+    /// `snd.nxt` when a recovery was taken back, and how many were until that is acknowledged.
+    pub(crate) undone: Option<(SeqNum, u8)>,
     pub(crate) frto: Frto,
     pub(crate) delivery: delivery::Delivery,
     /// The window was full when `snd.nxt` stood here.
@@ -93,6 +95,10 @@ pub(crate) struct Recovery {
     /// When `snd.una` last moved, or the first octet of a flight left: what the user timeout
     /// counts from.
     pub(crate) progress_at: Option<Instant>,
+    /// When the time began in which so much has to be acknowledged, and where `snd.una` must be.
+    pub(crate) pace_from: Option<(Instant, SeqNum)>,
+    /// The octets with which the stack has noted that the peer takes nothing.
+    pub(crate) stalled: Option<u32>,
 }
 
 impl Recovery {

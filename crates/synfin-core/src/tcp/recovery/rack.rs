@@ -11,7 +11,7 @@ use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto, tlp};
 use crate::tcp::recv::timestamps;
-use crate::tcp::send::half::SentSegment;
+use crate::tcp::send::half::{SendHalf, SentSegment};
 use crate::time::Instant;
 use crate::trace::{LossSign, TimerKind, TraceEvent};
 
@@ -145,30 +145,46 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
     let Some(newest) = rack.newest else {
         return (None, 0);
     };
-    let (mut wait, mut found, mut at) = (None, 0, 0);
-    active.send.forget_delivered();
-    while let Some(sent) = c.active().send.by_time.get(at).copied() {
-        at += 1;
-        let send = &c.active().send;
-        let Some(place) = send.place_of(sent.seq) else {
-            continue;
+    let mut found = 0;
+    loop {
+        let send = &mut c.active().send;
+        send.forget_delivered();
+        let oldest = send
+            .by_time
+            .front()
+            .and_then(|sent| send.in_flight_by(sent));
+        let Some((place, segment)) = oldest else {
+            return (None, found);
         };
-        let segment = send.sent[place];
-        if segment.transmission != sent.number || !segment.is_in_flight() {
-            continue;
-        }
         if !sent_after(newest, (segment.sent_at, segment.transmission)) {
+            return (None, found);
+        }
+        if deadline_of(&rack, segment, window) > cx.now {
             break;
         }
-        let deadline = deadline_of(&rack, &segment, window);
-        if deadline <= cx.now {
-            cx.counters.lost_retransmit += u64::from(segment.copies > 1);
-            found += lose(c, cx, place, LossSign::Rack);
-        } else {
-            wait = Some(deadline.saturating_duration_since(cx.now)).max(wait);
+        cx.counters.lost_retransmit += u64::from(segment.copies > 1);
+        found += lose(c, cx, place, LossSign::Rack);
+    }
+    // What was sent later is due later: the last one before the newest tells how long to wait.
+    let last = last_before(&mut c.active().send, newest);
+    let deadline = last + rack.rtt + window;
+    (Some(deadline.saturating_duration_since(cx.now)), found)
+}
+
+/// How many transmissions that were delivered since are passed over in search of one that was not.
+const LOOK_BACK: usize = 64;
+
+/// When the last segment in flight was sent that was sent before the newest delivered one; after
+/// so many that were delivered, when that one was sent, which is a little later. covers: ATT-29
+fn last_before(send: &mut SendHalf, newest: (Instant, u32)) -> Instant {
+    let end = send.place_by_time(newest.1);
+    for at in (end.saturating_sub(LOOK_BACK)..end).rev() {
+        send.steps += 1;
+        if let Some((_, segment)) = send.in_flight_by(&send.by_time[at]) {
+            return segment.sent_at;
         }
     }
-    (wait, found)
+    newest.0
 }
 
 /// A segment that was sent so recently that a timeout says nothing about it. covers: 8985-9

@@ -11,6 +11,7 @@ use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::undo::Undo;
 use crate::tcp::recovery::{Frto, RetransmitTimer, rack, tlp};
+use crate::tcp::send::pace;
 use crate::trace::{LossSign, RecoveryEvent, TimerKind, TraceEvent};
 
 /// Starts the timer if something is unacknowledged and it is not running, stops it if nothing
@@ -56,7 +57,10 @@ pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
         active.recovery.progress_at = Some(cx.now);
     }
     let limit = user_timeout.filter(|_| c.state != State::SynSent);
-    active.deadlines.user_timeout = active.recovery.progress_at.zip(limit).map(|(at, d)| at + d);
+    let all = active.recovery.progress_at.zip(limit).map(|(at, d)| at + d);
+    let least = pace::deadline(c, cx, outstanding || waits);
+    let Some(active) = &mut c.active else { return };
+    active.deadlines.user_timeout = [all, least].into_iter().flatten().min();
     c.trace_timer(cx, timer, was, is);
 }
 
@@ -239,8 +243,12 @@ pub(crate) fn give_up(c: &mut Connection, cx: &mut Context) {
     c.leave_wire(cx, Some(Cause::Expired), why);
 }
 
-/// The user timeout passed. covers: 9293-MUST-21
+/// The user timeout passed, or the time in which so much had to be acknowledged.
+/// covers: 9293-MUST-21
 pub(crate) fn on_user_timeout(c: &mut Connection, cx: &mut Context) {
+    if pace::is_kept(c, cx) {
+        return;
+    }
     cx.counters.abort_on_timeout += 1;
     if cx.tracer.is_on() {
         cx.trace(

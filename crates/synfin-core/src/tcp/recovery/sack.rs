@@ -11,6 +11,7 @@ use crate::trace::LossSign;
 pub(crate) fn detect(c: &mut Connection, cx: &Context) -> u32 {
     let mss = u32::from(c.eff_snd_mss);
     let count = c.active().send.sent.len();
+    c.active().send.steps += count as u32;
     let (mut octets, mut ranges, mut within, mut found) = (0, 0, false, 0);
     for place in (0..count).rev() {
         let segment = c.active().send.sent[place];

@@ -9,7 +9,7 @@ use crate::tcp::recovery::delivery::Delivered;
 use crate::tcp::recovery::rack::Rack;
 use crate::tcp::recv::timestamps;
 use crate::tcp::send::half::{SendHalf, SentSegment};
-use crate::time::Instant;
+use crate::time::{Instant, Tick};
 
 /// What one acknowledgement changed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +26,8 @@ pub(crate) struct News {
     pub(crate) sample_from: Option<Instant>,
     /// A segment that was sent more than once was among those acknowledged by number.
     pub(crate) retransmitted: bool,
+    /// When the oldest of those that it acknowledges by number was first sent.
+    pub(crate) first_sent: Option<Tick>,
     /// Sequence space of the longest segment that was delivered.
     pub(crate) longest: u32,
     /// The acknowledged number moved.
@@ -100,6 +102,8 @@ impl SendHalf {
                 self.sacked_octets -= part;
             }
             let record = *first;
+            self.steps += 1;
+            news.first_sent.get_or_insert(record.first_sent);
             if part < first.len {
                 first.seq = una;
                 first.len -= part;
@@ -128,26 +132,13 @@ impl SendHalf {
     }
 
     fn rename(&mut self, from: SeqNum, to: SeqNum, number: u32) {
-        let found = self
+        let at = self.place_by_time(number);
+        let mut same = self
             .by_time
-            .iter_mut()
-            .find(|sent| sent.seq == from && sent.number == number);
-        if let Some(sent) = found {
+            .range_mut(at..)
+            .take_while(|sent| sent.number == number);
+        if let Some(sent) = same.find(|sent| sent.seq == from) {
             sent.seq = to;
-        }
-    }
-
-    /// Transmissions at the front that are no longer in flight.
-    pub(crate) fn forget_delivered(&mut self) {
-        while let Some(oldest) = self.by_time.front() {
-            let alive = self.place_of(oldest.seq).is_some_and(|place| {
-                let segment = &self.sent[place];
-                segment.transmission == oldest.number && segment.is_in_flight()
-            });
-            if alive {
-                break;
-            }
-            self.by_time.pop_front();
         }
     }
 
@@ -169,6 +160,8 @@ impl SendHalf {
     }
 
     /// Blocks that are not within what was sent and not acknowledged have no effect (2018-11).
+    /// What is reported already is passed over run by run: a peer that reports the same again and
+    /// again, or in ever other pieces, costs no more than the records are many. covers: ATT-29
     fn take_block(&mut self, left: SeqNum, right: SeqNum, judge: &mut Judge<'_>, news: &mut News) {
         let (Some(first), Some(last)) = (self.sent.front(), self.sent.back()) else {
             return;
@@ -179,34 +172,60 @@ impl SendHalf {
         let from = self
             .sent
             .partition_point(|segment| segment.seq.before(left));
-        for segment in self.sent.range_mut(from..) {
+        let mut at = from;
+        while let Some(segment) = self.sent.get(at) {
+            self.steps += 1;
             if segment.end().after(right) {
                 break;
             }
-            if core::mem::replace(&mut segment.sacked, true) {
-                continue;
-            }
-            self.sacked += 1;
-            self.sacked_octets += segment.len;
-            news.sacked = true;
-            if segment.lost.take().is_some() {
-                self.lost -= 1;
+            if segment.sacked {
+                at += segment.run.max(1) as usize;
             } else {
-                self.in_flight -= segment.len;
+                self.report(at, judge, news);
+                at += 1;
             }
-            let record = *segment;
-            if record.copies == 1 {
-                news.sample_from = news.sample_from.max(Some(record.sent_at));
-            }
-            // Text above a gap does not move the peer's TS.Recent (RFC 7323 section 4.3): the
-            // echo does not tell which copy this one is.
-            judge.on_delivered(news, &record, record.len, None);
+        }
+        self.join_runs(from, at);
+    }
+
+    /// The segment at this place is reported for the first time.
+    fn report(&mut self, place: usize, judge: &mut Judge<'_>, news: &mut News) {
+        let segment = &mut self.sent[place];
+        segment.sacked = true;
+        segment.run = 1;
+        self.sacked += 1;
+        self.sacked_octets += segment.len;
+        news.sacked = true;
+        if segment.lost.take().is_some() {
+            self.lost -= 1;
+        } else {
+            self.in_flight -= segment.len;
+        }
+        let record = *segment;
+        if record.copies == 1 {
+            news.sample_from = news.sample_from.max(Some(record.sent_at));
+        }
+        // Text above a gap does not move the peer's TS.Recent (RFC 7323 section 4.3): the
+        // echo does not tell which copy this one is.
+        judge.on_delivered(news, &record, record.len, None);
+    }
+
+    /// Everything from one place to the other is reported: who passes again does it in one step.
+    fn join_runs(&mut self, from: usize, to: usize) {
+        let mut at = from;
+        while at < to {
+            self.steps += 1;
+            let segment = &mut self.sent[at];
+            let next = at + segment.run.max(1) as usize;
+            segment.run = (to - at) as u32;
+            at = next;
         }
     }
 
     /// The peer has thrown away what it reported: nothing of it counts any more (2018-8).
     pub(crate) fn forget_sacks(&mut self) {
         for segment in &mut self.sent {
+            segment.run = 0;
             if core::mem::take(&mut segment.sacked) {
                 self.in_flight += segment.len;
             }

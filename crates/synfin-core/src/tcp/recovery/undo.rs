@@ -59,11 +59,20 @@ pub(crate) fn on_dsack(c: &mut Connection, block: SackBlock) {
     }
 }
 
+/// How many recoveries are taken back for what is in flight. On paths that reorder a few are
+/// needless within one round trip; but taking one back costs as much as the flight is long, and a
+/// peer can make up the signs for every segment of it. covers: ATT-48
+const UNDONE_MAX: u8 = 8;
+
 /// Looks for signs that the last reduction was needless, and takes it back.
 pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> bool {
     let Some(active) = &c.active else {
         return false;
     };
+    let undone = active.recovery.undone;
+    if undone.is_some_and(|(until, times)| c.snd.una.before(until) && times >= UNDONE_MAX) {
+        return false;
+    }
     let undo = &active.recovery.undo;
     let late = news.late.zip(undo.marker);
     let sign = if late.is_some_and(|(end, marker)| end.after(marker)) {
@@ -79,7 +88,13 @@ pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> boo
 
 /// Gives the window back; nothing counts as lost any more. covers: 9438-9
 pub(crate) fn apply(c: &mut Connection, cx: &mut Context, sign: UndoSign) {
+    let (una, nxt) = (c.snd.una, c.snd.nxt);
     let Some(active) = &mut c.active else { return };
+    let undone = &mut active.recovery.undone;
+    *undone = Some(match *undone {
+        Some((until, times)) if una.before(until) => (until, times.saturating_add(1)),
+        _ => (nxt, 1),
+    });
     let after_timeout = active.recovery.phase == Phase::Loss;
     active.send.unmark_lost();
     let recovery = &mut active.recovery;

@@ -17,8 +17,8 @@ impl Ranges {
         self.ranges.len()
     }
 
-    /// Adds a part of which nothing was there.
-    pub(super) fn add(&mut self, left: SeqNum, right: SeqNum) {
+    /// Adds a part of which nothing was there; tells how many ranges moved for it.
+    pub(super) fn add(&mut self, left: SeqNum, right: SeqNum) -> usize {
         let at = self.ranges.partition_point(|range| range.1.before(left));
         let joins_left = self.ranges.get(at).is_some_and(|range| range.1 == left);
         let next = at + usize::from(joins_left);
@@ -29,6 +29,14 @@ impl Ranges {
             (false, true) => self.ranges[next].0 = left,
             (false, false) => self.ranges.insert(at, (left, right)),
         }
+        self.ranges.len() - at
+    }
+
+    /// Whether a range overlaps this part or stands beside it.
+    pub(super) fn touches(&self, left: SeqNum, right: SeqNum) -> bool {
+        let at = self.ranges.partition_point(|range| range.1.before(left));
+        let next = self.ranges.get(at);
+        next.is_some_and(|range| range.0.at_or_before(right))
     }
 
     /// Takes a part away of which everything was there.

@@ -40,7 +40,12 @@ pub(crate) struct Reassembly {
     bytes: usize,
     /// Octets of the chunks.
     cost: usize,
+    /// Pieces and ranges looked at since this was last counted.
+    pub(crate) steps: u32,
 }
+
+/// So many entries that are moved at once to make room for one count as one step.
+const MOVED_IN_A_STEP: usize = 64;
 
 /// What became of a segment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,6 +86,7 @@ impl Reassembly {
                 Some(piece) if piece.seq.before(end) => (piece.seq.max(from), piece.end().min(end)),
                 _ => (end, end),
             };
+            self.steps += 1;
             if from.before(gap_end) {
                 new.push((from, gap_end));
             }
@@ -130,8 +136,10 @@ impl Reassembly {
         inserted.new_bytes += chunk.len();
         self.bytes += chunk.len();
         self.cost += chunk.capacity();
-        self.ranges.add(seq, seq + chunk.len() as u32);
+        let moved = self.ranges.add(seq, seq + chunk.len() as u32);
         let at = self.pieces.partition_point(|piece| piece.seq.before(seq));
+        let moved = moved.max(at.min(self.pieces.len() - at));
+        self.steps += 1 + (moved / MOVED_IN_A_STEP) as u32;
         self.pieces.insert(at, Piece { seq, chunk });
     }
 
@@ -190,6 +198,8 @@ impl Reassembly {
     }
 
     fn take_piece(&mut self, at: usize) -> Option<Piece> {
+        let moved = at.min(self.pieces.len().saturating_sub(at));
+        self.steps += 1 + (moved / MOVED_IN_A_STEP) as u32;
         let piece = self.pieces.remove(at)?;
         self.bytes -= piece.chunk.len();
         self.cost -= piece.chunk.capacity();
@@ -231,11 +241,20 @@ impl Reassembly {
     /// the block that is reported first must stay true. covers: 2018-10
     pub(crate) fn prune_farthest(&mut self, pool: &mut Pool) -> bool {
         let newest = self.blocks_from(0, 1).iter().next();
-        let of_newest = |piece: &Piece| {
-            newest.is_some_and(|b| piece.seq.at_or_after(b.left) && piece.seq.before(b.right))
-        };
-        let at = self.pieces.iter().rposition(|piece| !of_newest(piece));
-        at.is_some_and(|at| self.drop_piece(at, pool))
+        let last = newest.map_or(self.pieces.len(), |newest| {
+            let beyond = self
+                .pieces
+                .back()
+                .is_some_and(|p| p.seq.at_or_after(newest.right));
+            if beyond {
+                self.pieces.len()
+            } else {
+                let before = |piece: &Piece| piece.seq.before(newest.left);
+                self.pieces.partition_point(before)
+            }
+        });
+        last.checked_sub(1)
+            .is_some_and(|at| self.drop_piece(at, pool))
     }
 
     /// Drops the last piece if it begins at `seq` or beyond.
@@ -247,6 +266,11 @@ impl Reassembly {
     fn drop_piece(&mut self, at: usize, pool: &mut Pool) -> bool {
         let piece = self.take_piece(at);
         piece.map(|piece| pool.free(piece.chunk)).is_some()
+    }
+
+    /// Whether a text in this place would join a range rather than begin one.
+    pub(crate) fn joins(&self, seq: SeqNum, end: SeqNum) -> bool {
+        self.ranges.touches(seq, end)
     }
 
     /// Whether some text that is kept begins before `seq`.

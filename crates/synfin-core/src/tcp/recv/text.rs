@@ -37,6 +37,10 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
     } else {
         keep_out_of_order(c, cx, seq, text);
     }
+    if let Some(active) = &mut c.active {
+        let steps = core::mem::take(&mut active.recv.out_of_order.steps);
+        cx.counters.reassembly_steps += u64::from(steps);
+    }
 }
 
 /// Tells whether the pool has room for a text, which this connection's own text above a gap makes
@@ -72,6 +76,7 @@ fn make_room(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: &Chunk) ->
     let fits = cx.pool.fits(text);
     cx.counters.rcv_pruned += u64::from(!fits);
     cx.counters.rcvq_drop += u64::from(!fits);
+    cx.memory_wanted |= !fits;
     fits
 }
 
@@ -124,7 +129,7 @@ fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Ch
     let nxt = c.rcv.nxt;
     let flow = c.cold.flow;
     c.cold.rare().above_gap += 1;
-    if is_fragmented(c, cx) {
+    if !find_place(c, cx, seq, seq + text.len() as u32) {
         cx.pool.free(text);
         c.active().recv.owe_dup_ack(None);
         cx.drop(flow, DropReason::ReassemblyLimit);
@@ -145,13 +150,23 @@ fn keep_out_of_order(c: &mut Connection, cx: &mut Context, seq: SeqNum, text: Ch
 }
 
 /// Text above a gap is bounded by itself: in ranges, in pieces, and in octets of memory, which may
-/// be as many times its own octets as a chunk that is not copied is larger than its text.
-/// covers: INV-10
-fn is_fragmented(c: &mut Connection, cx: &Context) -> bool {
+/// be as many times its own octets as a chunk that is not copied is larger than its text. Where a
+/// bound is reached, what is farthest from `RCV.NXT` makes room. covers: INV-10, ATT-27
+fn find_place(c: &mut Connection, cx: &mut Context, seq: SeqNum, end: SeqNum) -> bool {
     let ranges = usize::from(cx.config.limits.out_of_order_ranges);
     let memory = 4 * tuning::limit(c, cx) as usize;
-    let above_gap = &c.active().recv.out_of_order;
-    above_gap.ranges() >= ranges || above_gap.pieces() >= 8 * ranges || above_gap.cost() >= memory
+    let above_gap = &mut c.active().recv.out_of_order;
+    loop {
+        let begins_one = above_gap.ranges() >= ranges && !above_gap.joins(seq, end);
+        let full = above_gap.pieces() >= 8 * ranges || above_gap.cost() >= memory;
+        if !begins_one && !full {
+            return true;
+        }
+        if !above_gap.prune_from(end, &mut cx.pool) {
+            return false;
+        }
+        cx.counters.ofo_pruned += 1;
+    }
 }
 
 /// The eighth check: a FIN counts when all text before it is there.

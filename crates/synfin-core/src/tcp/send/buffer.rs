@@ -28,6 +28,19 @@ pub(crate) fn limit(c: &Connection, cx: &Context) -> u32 {
     }
 }
 
+/// A record of a segment on its way counts as so many octets of the limit.
+const RECORD_OCTETS: u32 = 64;
+/// So many are allowed in any case.
+const RECORDS_MIN: u32 = 256;
+
+/// As many segments are on their way as the limit has room for: a record costs the same however
+/// few octets its segment carries. covers: ATT-29
+pub(crate) fn is_out_of_records(c: &Connection, cx: &Context) -> bool {
+    let most = (limit(c, cx) / RECORD_OCTETS).max(RECORDS_MIN) as usize;
+    let active = c.active.as_ref();
+    active.is_some_and(|active| active.send.sent.len() >= most)
+}
+
 /// Octets that a SEND may queue now.
 pub(crate) fn room(c: &Connection, cx: &Context) -> usize {
     let room = limit(c, cx).saturating_sub(queued(c));

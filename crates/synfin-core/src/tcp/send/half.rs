@@ -20,7 +20,7 @@ use synfin_wire::SeqNum;
 
 use crate::buffer::{ChunkList, Pool};
 use crate::tcp::recovery::delivery::{Delivery, Departure, Totals};
-use crate::time::Instant;
+use crate::time::{Instant, Tick};
 use crate::trace::LossSign;
 
 /// One segment on its way, as it was last sent.
@@ -36,6 +36,10 @@ pub(crate) struct SentSegment {
     /// How often it was sent.
     pub(crate) copies: u8,
     pub(crate) sacked: bool,
+    /// Where it is reported by SACK: so many records from this one on are, or more.
+    pub(crate) run: u32,
+    /// When it was first sent.
+    pub(crate) first_sent: Tick,
     /// Set when it is to be sent again; says why.
     pub(crate) lost: Option<LossSign>,
     /// What the connection had delivered when it was last sent.
@@ -81,7 +85,13 @@ pub(crate) struct SendHalf {
     pub(crate) lost: u32,
     /// Where to look for the next one marked lost; everything before is not.
     pub(crate) lost_from: usize,
+    /// Records looked at since this was last counted.
+    pub(crate) steps: u32,
 }
+
+/// Transmissions that are no longer in flight are cleared away when there are so many more of
+/// them than of those that are.
+const STALE: usize = 64;
 
 impl SendHalf {
     pub(crate) fn is_idle(&self) -> bool {
@@ -103,6 +113,8 @@ impl SendHalf {
             transmission,
             copies: 1,
             sacked: false,
+            run: 0,
+            first_sent: Tick::of(now),
             lost: None,
             departure,
         });
@@ -193,6 +205,7 @@ impl SendHalf {
             if core::mem::take(&mut segment.sacked) {
                 self.sacked -= 1;
                 self.sacked_octets -= segment.len;
+                self.break_runs(place);
             } else {
                 left = segment.len;
                 self.in_flight -= left;
@@ -200,6 +213,18 @@ impl SendHalf {
         }
         self.lost_from = self.lost_from.min(place);
         left
+    }
+
+    /// No run leads across this place any more.
+    fn break_runs(&mut self, place: usize) {
+        let before = self.sent.range_mut(..=place).rev();
+        let mut at_place = true;
+        for segment in before {
+            if !segment.sacked && !core::mem::take(&mut at_place) {
+                break;
+            }
+            segment.run = 0;
+        }
     }
 
     /// Nothing is lost after all: what was marked counts as in flight again.
@@ -219,20 +244,52 @@ impl SendHalf {
 
     /// Files anew what is in flight by time: something has come back into flight.
     pub(crate) fn order_by_time(&mut self) {
-        let mut flight: alloc::vec::Vec<&SentSegment> = self
-            .sent
-            .iter()
-            .filter(|segment| segment.is_in_flight())
-            .collect();
-        // The sort is stable: of one instant, the lower sequence number first.
-        flight.sort_by_key(|segment| segment.sent_at);
-        self.by_time = flight
-            .iter()
+        self.steps += self.sent.len() as u32;
+        let in_flight = self.sent.iter().filter(|segment| segment.is_in_flight());
+        self.by_time = in_flight
             .map(|segment| Transmission {
                 seq: segment.seq,
                 number: segment.transmission,
             })
             .collect();
+        let next = self.next_transmission;
+        let by_time = self.by_time.make_contiguous();
+        by_time.sort_by_key(|sent| core::cmp::Reverse(next.wrapping_sub(sent.number)));
+    }
+
+    /// Where the transmissions with this number begin, or those after it.
+    pub(crate) fn place_by_time(&self, number: u32) -> usize {
+        let earlier = |sent: &Transmission| (sent.number.wrapping_sub(number) as i32) < 0;
+        self.by_time.partition_point(earlier)
+    }
+
+    /// The segment of a transmission, while it is in flight and was not sent again since.
+    pub(crate) fn in_flight_by(&self, sent: &Transmission) -> Option<(usize, &SentSegment)> {
+        let place = self.place_of(sent.seq)?;
+        let segment = &self.sent[place];
+        let alive = segment.transmission == sent.number && segment.is_in_flight();
+        alive.then_some((place, segment))
+    }
+
+    /// Transmissions at the front that are no longer in flight, and all of these once they are
+    /// most of what is filed: each is looked at as often as it was sent.
+    pub(crate) fn forget_delivered(&mut self) {
+        while let Some(oldest) = self.by_time.front() {
+            self.steps += 1;
+            if self.in_flight_by(oldest).is_some() {
+                break;
+            }
+            self.by_time.pop_front();
+        }
+        let in_flight = self.sent.len() - (self.sacked + self.lost) as usize;
+        if self.by_time.len() > 2 * in_flight + STALE {
+            self.steps += self.by_time.len() as u32;
+            let by_time = core::mem::take(&mut self.by_time);
+            let alive = by_time
+                .into_iter()
+                .filter(|sent| self.in_flight_by(sent).is_some());
+            self.by_time = alive.collect();
+        }
     }
 
     /// Cuts the record at this place in two, so that the first part is `len` long; for segments
@@ -255,20 +312,66 @@ impl SendHalf {
             self.sacked += 1;
         }
         // By time the second part stands right behind the first.
-        let at = self
+        let (number, seq) = (rest.transmission, rest.seq);
+        let at = self.place_by_time(number);
+        if self
             .by_time
-            .iter()
-            .position(|sent| sent.number == rest.transmission);
-        if let Some(at) = at {
-            let number = rest.transmission;
-            self.by_time.insert(
-                at + 1,
-                Transmission {
-                    seq: rest.seq,
-                    number,
-                },
-            );
+            .get(at)
+            .is_some_and(|sent| sent.number == number)
+        {
+            self.by_time.insert(at + 1, Transmission { seq, number });
         }
         self.sent.insert(place + 1, rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn sent(count: u32) -> SendHalf {
+        let mut half = SendHalf::default();
+        let now = Instant::from_nanos(1_000_000);
+        let departure = Delivery::default().depart(now, Totals::default(), 0, 10);
+        for n in 0..count {
+            half.on_sent(SeqNum::new(10 * n), 10, now, departure);
+        }
+        half
+    }
+
+    /// Behind a first segment that stays in flight, what was lost or delivered does not pile up in
+    /// the order of time, and what is in flight stays. covers: ATT-29
+    #[test]
+    fn what_is_over_leaves_the_order_of_time() {
+        let mut half = sent(1000);
+        for place in 1..999 {
+            half.mark_lost(place, LossSign::Rto);
+        }
+        half.forget_delivered();
+        assert_eq!(half.by_time.len(), 2);
+        assert!(half.steps < 2_000, "{}", half.steps);
+        half.unmark_lost();
+        assert_eq!(half.by_time.len(), 1000);
+        let in_order = half.by_time.iter().map(|sent| sent.number);
+        assert!(in_order.eq(0..1000), "as they were sent");
+    }
+
+    /// A run that led over a segment which counts no more as reported ends before it.
+    #[test]
+    fn runs_break() {
+        let mut half = sent(10);
+        for segment in half.sent.range_mut(2..8) {
+            segment.sacked = true;
+            half.sacked += 1;
+            half.sacked_octets += segment.len;
+            half.in_flight -= segment.len;
+        }
+        for place in 2..8 {
+            half.sent[place].run = 8 - place as u32;
+        }
+        half.mark_lost(5, LossSign::Rto);
+        let runs: Vec<u32> = half.sent.iter().map(|segment| segment.run).collect();
+        assert_eq!(runs, [0, 0, 0, 0, 0, 0, 2, 1, 0, 0]);
     }
 }

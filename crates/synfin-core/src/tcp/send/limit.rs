@@ -6,7 +6,7 @@
 
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
-use crate::tcp::send::window;
+use crate::tcp::send::{buffer as send_buffer, window};
 use crate::time::Instant;
 use crate::trace::{SendLimit, TraceEvent};
 
@@ -129,6 +129,9 @@ fn judge(c: &Connection, cx: &Context) -> SendLimit {
     }
     if congested {
         return congestion;
+    }
+    if !repairs && send_buffer::is_out_of_records(c, cx) {
+        return SendLimit::SendBuffer;
     }
     match active.recovery.pace_at {
         Some(at) if at > cx.now => SendLimit::Pacing,

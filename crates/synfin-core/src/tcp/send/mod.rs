@@ -5,6 +5,7 @@ pub(crate) mod half;
 pub(crate) mod keep_alive;
 pub(crate) mod limit;
 pub(crate) mod next_segment;
+pub(crate) mod pace;
 pub(crate) mod pacing;
 pub(crate) mod persist;
 pub(crate) mod retransmission;

@@ -15,7 +15,7 @@ use crate::tcp::recovery::delivery::Departure;
 use crate::tcp::recovery::{newreno, rto};
 use crate::tcp::recv;
 use crate::tcp::send::window::Candidate;
-use crate::tcp::send::{pacing, persist, retransmission, syn, validation, window};
+use crate::tcp::send::{buffer, pacing, persist, retransmission, syn, validation, window};
 use crate::tcp::tally::Segments;
 use crate::time::Tick;
 use crate::trace::{AckReason, LossSign, SendReason};
@@ -164,7 +164,7 @@ fn new_text(c: &mut Connection, cx: &mut Context) -> Option<Emission> {
     let len = unsent
         .min(mss)
         .min(window)
-        .min(congestion_room(c, unsent.min(mss)));
+        .min(congestion_room(c, cx, unsent.min(mss)));
     let nodelay = c.options(cx).nodelay;
     let candidate = Candidate { len, unsent, mss };
     if unsent > 0 && !window::is_worth_sending(c, nodelay, candidate) {
@@ -247,7 +247,10 @@ fn commit_new(c: &mut Connection, cx: &Context, len: u32, fin: bool) -> Emission
 
 /// Octets that congestion control lets through: all of `wanted` or nothing, so that a window of
 /// odd size does not make small segments.
-fn congestion_room(c: &mut Connection, wanted: u32) -> u32 {
+fn congestion_room(c: &mut Connection, cx: &Context, wanted: u32) -> u32 {
+    if buffer::is_out_of_records(c, cx) {
+        return 0;
+    }
     let Some(active) = &c.active else { return 0 };
     let in_flight = active.send.in_flight;
     let window = c

@@ -41,7 +41,9 @@ pub(crate) fn set(c: &mut Connection, cx: &mut Context, wnd: u32) {
     if (was == 0) != (wnd == 0) && cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::SendWindow { snd_wnd: wnd });
     }
-    if wnd > 0 {
+    // An override that waits goes on: a peer that tells ever other small windows does not hold it
+    // back. covers: ATT-35
+    if was == 0 && wnd > 0 {
         super::persist::on_window_open(c, cx);
     }
 }

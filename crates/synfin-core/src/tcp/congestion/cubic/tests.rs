@@ -325,6 +325,7 @@ fn only_the_first_slow_start_is_hystart() {
     assert_eq!(cubic.cwnd(), 2 * MSS);
 }
 
+/// covers: BUG-21
 #[test]
 fn nothing_overflows_after_weeks() {
     let mut cubic = after_loss(1 << 20);

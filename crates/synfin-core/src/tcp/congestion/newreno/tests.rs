@@ -149,3 +149,24 @@ fn smaller_segments_make_a_smaller_window() {
     reno.on_mss_change(MSS, 1200);
     assert_eq!(reno.cwnd(), 1200, "a segment at least");
 }
+
+/// A run so long and clean that the window would overflow: it stays at its largest, and so does
+/// what is derived from it. covers: BUG-21
+#[test]
+fn a_long_clean_run_saturates() {
+    for mss in [1460, 65_000] {
+        let mut reno = NewReno::new(10 * mss);
+        let mut before = reno.cwnd();
+        for _ in 0..1_000_000 {
+            reno.on_ack(&AckSample {
+                mss,
+                ..ack(2 * mss)
+            });
+            assert!((before..=MAX_CWND).contains(&reno.cwnd()));
+            before = reno.cwnd();
+        }
+        assert_eq!(before, MAX_CWND);
+        reno.on_congestion(&event(CongestionKind::Loss, MAX_CWND));
+        assert!(reno.cwnd() < MAX_CWND);
+    }
+}
