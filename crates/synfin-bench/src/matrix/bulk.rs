@@ -147,9 +147,9 @@ impl Bulk {
         self.tell(Figures::new().at_least("of clean", self.share / clean(cc), least))
     }
 
-    /// The same on a path that keeps packets in order: nothing may be sent again in vain, but one in a
-    /// thousand. Where a queue that overflows takes every other packet of a flight, three SACK blocks
-    /// cannot tell each of the rest before its neighbours show it missing.
+    /// The same on a path that keeps packets in order: nothing may be sent again in vain, but one
+    /// for each thousand lost. Where a queue that overflows takes every other packet of a flight,
+    /// three SACK blocks cannot tell each of the rest before its neighbours show it missing.
     pub(super) fn of_clean_in_order(&self, cc: &'static str) -> Figures {
         Figures::new()
             .at_least("of clean", self.share / clean(cc), 0.9)

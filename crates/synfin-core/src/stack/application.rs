@@ -601,7 +601,7 @@ impl ConnMut<'_> {
     /// Unread text means RST. With `linger` zero it means RST in any case, with a longer time RST
     /// when our FIN is not acknowledged by then.
     pub fn close(self, linger: Option<Duration>) {
-        self.stack.orphans += 1;
+        self.stack.orphans.count += 1;
         self.stack
             .with(self.id, |c, cx| user_calls::close(c, cx, linger));
         self.stack.bound_orphans(self.id);
@@ -609,7 +609,7 @@ impl ConnMut<'_> {
 
     /// ABORT: RST, and the handle is given back.
     pub fn abort(self) {
-        self.stack.orphans += 1;
+        self.stack.orphans.count += 1;
         self.stack.with(self.id, user_calls::abort);
     }
 

@@ -136,7 +136,7 @@ impl Stack {
 
     /// Connections that the application has left and that are not closed yet.
     pub fn orphans(&self) -> u32 {
-        self.orphans
+        self.orphans.count
     }
 
     /// Deadlines filed in the timer wheels, stale ones included.
@@ -271,7 +271,7 @@ impl Stack {
             }
         }
         assert!(
-            self.tables.conns.len() + self.tables.half_open.len() > 0 || self.orphans == 0,
+            self.tables.conns.len() + self.tables.half_open.len() > 0 || self.orphans.count == 0,
             "INV-11: orphans are counted and no connection is there"
         );
         self.fragments.check(&self.cx);

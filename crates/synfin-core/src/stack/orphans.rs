@@ -1,6 +1,8 @@
 //! Connections that the application has left and that are not closed yet: at most so many, or the
 //! oldest is reset. Peers that stop in the middle of a teardown hold nothing for ever.
 
+use alloc::collections::VecDeque;
+
 use crate::event::CloseReason;
 use crate::slab::SlotId;
 use crate::stack::Stack;
@@ -14,13 +16,21 @@ const STEPS: usize = 16;
 /// Places that may be kept beside two for each orphan.
 const SPARE: usize = 64;
 
+/// How many there are, and which.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    pub(super) count: u32,
+    /// In the order in which they were left, and some that have ended since.
+    order: VecDeque<SlotId>,
+}
+
 impl Stack {
     /// Notes the newest orphan, and resets the oldest if there are too many. covers: ATT-10
     pub(super) fn bound_orphans(&mut self, newest: SlotId) {
         if self.is_teardown(newest) {
-            self.orphan_order.push_back(newest);
+            self.orphans.order.push_back(newest);
         }
-        if self.orphans > self.cx.config.limits.orphans {
+        if self.orphans.count > self.cx.config.limits.orphans {
             self.evict_orphan();
         }
         self.clear_orphan_order();
@@ -34,7 +44,7 @@ impl Stack {
 
     fn evict_orphan(&mut self) {
         for _ in 0..STEPS {
-            let Some(id) = self.orphan_order.pop_front() else {
+            let Some(id) = self.orphans.order.pop_front() else {
                 return;
             };
             if !self.is_teardown(id) {
@@ -56,21 +66,21 @@ impl Stack {
     /// old ones go to the end: then the order is not exact any more, but bounded.
     fn clear_orphan_order(&mut self) {
         for _ in 0..2 {
-            let Some(id) = self.orphan_order.front().copied() else {
+            let Some(id) = self.orphans.order.front().copied() else {
                 break;
             };
             let is_live = self.is_teardown(id);
-            if is_live && self.orphan_order.len() <= 2 * self.orphans as usize + SPARE {
+            if is_live && self.orphans.order.len() <= 2 * self.orphans.count as usize + SPARE {
                 break;
             }
-            self.orphan_order.pop_front();
+            self.orphans.order.pop_front();
             if is_live {
-                self.orphan_order.push_back(id);
+                self.orphans.order.push_back(id);
             }
         }
-        let (len, capacity) = (self.orphan_order.len(), self.orphan_order.capacity());
+        let (len, capacity) = (self.orphans.order.len(), self.orphans.order.capacity());
         if capacity > 1024 && len < capacity / 8 {
-            self.orphan_order.shrink_to(capacity / 2);
+            self.orphans.order.shrink_to(capacity / 2);
         }
     }
 }

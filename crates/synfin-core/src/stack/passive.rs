@@ -711,7 +711,7 @@ impl Stack {
             return; // it is just being settled
         }
         c.marks.set(Marks::ORPHAN);
-        self.orphans += 1;
+        self.orphans.count += 1;
         c.cold.events = Events::NONE;
         if !c.marks.has(Marks::OFF_WIRE) {
             reset::reset_connection(c, reason);

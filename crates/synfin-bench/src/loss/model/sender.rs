@@ -287,8 +287,8 @@ struct Path {
 }
 
 impl Path {
-    /// The draws are those of the simulator's link, so that the same packets are lost: its first two
-    /// are the SYN and the acknowledgement that ends the handshake.
+    /// The draws are those of the simulator's link, so that the same packets are lost: its first
+    /// two are the SYN and the acknowledgement that ends the handshake.
     fn new(loss: f64, seed: u64) -> Self {
         let mut random = Random::part(seed, 0);
         for _ in 0..2 {
