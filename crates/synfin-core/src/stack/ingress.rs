@@ -51,7 +51,7 @@ impl Stack {
     /// 9293-MUST-59, EV-14
     pub fn handle_batch(&mut self, now: Instant, device: DeviceId, frames: &mut FrameBatch) {
         self.set_now(now);
-        self.warm(frames);
+        self.warm(device, frames);
         for frame in frames.drain() {
             self.handle_chunk(device, frame.chunk);
         }

@@ -5,9 +5,10 @@
 use core::hint::black_box;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use synfin_wire::{FourTuple, protocol};
+use synfin_wire::{FourTuple, ethernet, protocol};
 
 use crate::demux::Place;
+use crate::driver::DeviceId;
 use crate::frame::FrameBatch;
 use crate::stack::{Stack, Tables};
 
@@ -16,7 +17,7 @@ const FRAMES_MAX: usize = 64;
 
 impl Stack {
     /// Reads lines of the flow table, and then what they lead to.
-    pub(super) fn warm(&self, frames: &FrameBatch) {
+    pub(super) fn warm(&self, device: DeviceId, frames: &FrameBatch) {
         if frames.len() < 2 || !self.flows.is_large() {
             return;
         }
@@ -24,8 +25,10 @@ impl Stack {
         let mut sought = [(0, 0); FRAMES_MAX];
         let mut count = 0;
         let mut last = None;
-        let tuples = frames.iter().take(FRAMES_MAX);
-        for tuple in tuples.filter_map(|frame| peek(frame.as_slice())) {
+        let link = self.station(device).map_or(0, |_| ethernet::HEADER_LEN);
+        let packets = frames.iter().take(FRAMES_MAX);
+        let packets = packets.filter_map(|frame| frame.as_slice().get(link..));
+        for tuple in packets.filter_map(peek) {
             // Segments of one flow often come together.
             if last.replace(tuple) == Some(tuple) {
                 continue;
