@@ -131,20 +131,7 @@ fn syn(random: &mut Random) -> Vec<u8> {
     let mut sum = checksum::pseudo_header(from, to, protocol::TCP, segment.len() as u32);
     sum.add(segment);
     fill_checksum(segment, sum);
-    Ipv4Header {
-        src,
-        dst,
-        protocol: protocol::TCP,
-        ttl: 64,
-        tos: 0,
-        id: 0,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-        total_len: 0,
-        header_len: 0,
-    }
-    .emit(segment.len(), ip);
+    Ipv4Header::new(src, dst, protocol::TCP).emit(segment.len(), ip);
     packet
 }
 

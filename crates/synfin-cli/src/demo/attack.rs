@@ -102,19 +102,6 @@ fn packet(src: Ipv4Addr, header: &Header) -> Vec<u8> {
     let IpAddr::V4(dst) = SERVER else {
         return packet;
     };
-    Ipv4Header {
-        src,
-        dst,
-        protocol: protocol::TCP,
-        ttl: 64,
-        tos: 0,
-        id: 0,
-        dont_fragment: true,
-        more_fragments: false,
-        fragment_offset: 0,
-        total_len: 0,
-        header_len: 0,
-    }
-    .emit(segment.len(), ip);
+    Ipv4Header::new(src, dst, protocol::TCP).emit(segment.len(), ip);
     packet
 }

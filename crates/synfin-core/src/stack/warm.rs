@@ -112,20 +112,7 @@ mod tests {
     fn a_peek_sees_the_four_tuple() {
         let (src, dst) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 1));
         let mut header = [0; 20];
-        Ipv4Header {
-            src,
-            dst,
-            protocol: protocol::TCP,
-            ttl: 64,
-            tos: 0,
-            id: 0,
-            dont_fragment: true,
-            more_fragments: false,
-            fragment_offset: 0,
-            total_len: 0,
-            header_len: 0,
-        }
-        .emit(20, &mut header);
+        Ipv4Header::new(src, dst, protocol::TCP).emit(20, &mut header);
         let packet = with_ports(&header);
         let tuple = FourTuple {
             local: SocketAddr::from((dst, 7000)),
@@ -136,16 +123,7 @@ mod tests {
 
         let (src, dst) = (Ipv6Addr::from(1 << 120), Ipv6Addr::from(3 << 120));
         let mut header = [0; 40];
-        Ipv6Header {
-            src,
-            dst,
-            next_header: protocol::TCP,
-            hop_limit: 64,
-            traffic_class: 0,
-            flow_label: 0,
-            payload_len: 0,
-        }
-        .emit(20, &mut header);
+        Ipv6Header::new(src, dst, protocol::TCP).emit(20, &mut header);
         let packet = with_ports(&header);
         let tuple = FourTuple {
             local: SocketAddr::from((dst, 7000)),
