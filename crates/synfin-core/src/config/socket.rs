@@ -15,7 +15,9 @@ pub struct SocketOptions {
     pub user_timeout: UserTimeout,
     /// Advertised to the peer by the user timeout option (RFC 5482), at least 1 s; off unless
     /// set. With [`UserTimeout::ByRetries`] the longer of this and what the peer advertises is
-    /// adopted, within [`TcpConfig::user_timeout`]; otherwise the peer's is reported only.
+    /// adopted, within
+    /// [`TcpConfig::user_timeout`](super::TcpConfig::user_timeout); otherwise the peer's is
+    /// reported only.
     pub advertised_timeout: Option<Duration>,
     /// How much the peer has to acknowledge in which time while something waits to be sent or
     /// acknowledged; a connection that is slower ends with
@@ -81,7 +83,7 @@ pub struct MinProgress {
 /// The size of a buffer of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum BufferSize {
-    /// Follows the path and the application, within [`BufferConfig`].
+    /// Follows the path and the application, within [`BufferConfig`](super::BufferConfig).
     #[default]
     Auto,
     /// So many octets.

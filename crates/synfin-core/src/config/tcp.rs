@@ -30,7 +30,7 @@ pub struct TcpConfig {
     pub restart_after_idle: bool,
     /// Name of the congestion controller: one built in (`cubic`, `newreno`, `bbr`,
     /// `bbr3`) or one of
-    /// [`StackConfig::controllers`].
+    /// [`StackConfig::controllers`](super::StackConfig::controllers).
     pub congestion: &'static str,
     /// How losses are found.
     pub recovery: RecoveryConfig,
@@ -135,7 +135,7 @@ pub struct Patience {
     pub stalled: Duration,
 }
 
-/// How far [`BufferSize::Auto`] goes, in octets.
+/// How far [`BufferSize::Auto`](super::BufferSize::Auto) goes, in octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferConfig {
     /// What the receiving half begins with. 65 535: what a SYN can offer.
