@@ -122,6 +122,7 @@ pub struct Stack {
 /// Everything a flow can stand in, and the addresses that complete its key.
 struct Tables {
     conns: Slab<Connection>,
+    touched: settle::Touched,
     half_open: Slab<HalfOpen>,
     time_wait: TimeWaitQueue,
     addresses: AddressTable,
@@ -209,6 +210,7 @@ impl Stack {
             cx,
             tables: Tables {
                 conns: Slab::with_limit(limits.connections),
+                touched: settle::Touched::default(),
                 half_open: Slab::with_limit(limits.half_open),
                 time_wait: TimeWaitQueue::new(limits.time_wait),
                 addresses: AddressTable::new(),
@@ -257,6 +259,7 @@ impl Stack {
     /// [`poll_timeout`](Self::poll_timeout) names an instant that is not later than `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.set_now(now);
+        self.settle_leftovers();
         let mut steps = WHEEL_STEPS;
         while let Some(key) = self.fine.pop_due(now, &mut steps) {
             self.on_timer(key, true);
@@ -281,7 +284,7 @@ impl Stack {
     /// The next instant at which something is due; `None` when only frames and calls can change
     /// anything.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.has_loopback_work() {
+        if self.has_loopback_work() || !self.tables.touched.is_empty() {
             return Some(self.cx.now);
         }
         [
@@ -302,6 +305,7 @@ impl Stack {
         match key.flow.place() {
             Place::Conn(index) => {
                 let id = SlotId { index, generation };
+                self.settle_if_touched(id);
                 let Some(c) = self.tables.conns.get_mut(id) else {
                     return;
                 };

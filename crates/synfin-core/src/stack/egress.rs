@@ -18,6 +18,7 @@ use crate::ip::output::{IpMeta, PartOut};
 use crate::replies::{CookieReply, Reply, SegmentReply};
 use crate::stack::Stack;
 use crate::stack::cookie_frame::{self, Frame};
+use crate::stack::settle::may_transmit;
 use crate::tcp::connection::{Connection, Context, Marks, Shift};
 use crate::tcp::ecn::{self, IpEcn};
 use crate::tcp::fast_open;
@@ -25,7 +26,7 @@ use crate::tcp::half_open::{HalfOpen, Offer, first_window};
 use crate::tcp::path_mtu;
 use crate::tcp::recv::{half, timestamps, window as recv_window};
 use crate::tcp::segment::Seg;
-use crate::tcp::send::next_segment::{Emission, next_segment, on_emit};
+use crate::tcp::send::next_segment::{Emission, next_segment, on_emit, was_last};
 use crate::tcp::send::{keep_alive, urgent};
 use crate::tcp::user_timeout;
 use crate::time::Instant;
@@ -117,7 +118,12 @@ impl Stack {
     pub fn poll_transmit(&mut self, now: Instant, device: DeviceId) -> Option<Transmit<'_>> {
         self.set_now(now);
         self.run_loopback();
-        let plan = self.next_frame(device)?;
+        let mut plan = self.next_frame(device);
+        if plan.is_none() && !self.tables.touched.is_empty() {
+            self.settle_touched();
+            plan = self.next_frame(device);
+        }
+        let plan = plan?;
         self.cx.counters.frames_out += 1;
         Some(Transmit {
             header: &self.scratch.header,
@@ -147,11 +153,17 @@ impl Stack {
     /// Replies and flows take turns: neither a flood of the ones nor bulk of the others keeps the
     /// rest waiting.
     fn next_plan(&mut self, device: DeviceId) -> Option<Plan> {
-        if let Some(plan) = self.plan_autoconf(device) {
-            return Some(plan);
+        if !self.autoconf.is_empty() {
+            if let Some(plan) = self.plan_autoconf(device) {
+                return Some(plan);
+            }
         }
         let state = self.devices.get_mut(device.index())?.as_mut()?;
-        if core::mem::take(&mut state.replied) && !state.ready.is_empty() {
+        let replied = core::mem::take(&mut state.replied);
+        if self.cx.replies.is_empty(device) {
+            return self.next_of_flows(device);
+        }
+        if replied && !state.ready.is_empty() {
             let plan = self.next_of_flows(device);
             return plan.or_else(|| self.next_reply(device));
         }
@@ -173,26 +185,39 @@ impl Stack {
                 Place::HalfOpen(index) => self.plan_half_open(index),
                 Place::TimeWait(_) => None,
             };
+            if let (Some(_), Place::Conn(index)) = (plan, flow.place()) {
+                if self.said_all(index) {
+                    self.leave_ready_queue(device);
+                    self.settle_silent(index);
+                    return plan;
+                }
+            }
             let state = self.devices.get_mut(device.index())?.as_mut()?;
             if plan.is_some() {
                 state.count_turn();
                 return plan;
             }
             // It has nothing more to say.
-            state.ready.pop_front();
-            state.served = 0;
+            self.leave_ready_queue(device);
             if let Place::Conn(index) = flow.place() {
-                self.leave_ready_queue(index);
+                self.settle_silent(index);
             }
         }
     }
 
-    fn leave_ready_queue(&mut self, index: u32) {
-        let Some(c) = self.tables.conns.get_at_mut(index) else {
-            return;
-        };
-        c.marks.clear(Marks::READY);
-        self.settle_silent(index);
+    /// The first flow goes.
+    fn leave_ready_queue(&mut self, device: DeviceId) {
+        if let Some(Some(state)) = self.devices.get_mut(device.index()) {
+            state.ready.pop_front();
+            state.served = 0;
+        }
+    }
+
+    /// Whether the segment that was just built was the last for now, as far as that is cheap to
+    /// tell.
+    fn said_all(&mut self, index: u32) -> bool {
+        let c = self.tables.conns.get_at_mut(index);
+        c.is_some_and(|c| !may_transmit(c) && was_last(c))
     }
 
     fn plan_conn(&mut self, index: u32) -> Option<Plan> {

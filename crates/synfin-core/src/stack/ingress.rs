@@ -43,6 +43,7 @@ impl Stack {
     /// Takes a frame that a device received.
     pub fn handle_frame(&mut self, now: Instant, device: DeviceId, frame: Frame) {
         self.set_now(now);
+        self.begin_frames();
         self.handle_chunk(device, frame.chunk);
         self.relieve_fragments();
     }
@@ -51,6 +52,7 @@ impl Stack {
     /// 9293-MUST-59, EV-14
     pub fn handle_batch(&mut self, now: Instant, device: DeviceId, frames: &mut FrameBatch) {
         self.set_now(now);
+        self.begin_frames();
         self.warm(device, frames);
         for frame in frames.drain() {
             self.handle_chunk(device, frame.chunk);

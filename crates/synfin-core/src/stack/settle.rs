@@ -1,13 +1,15 @@
 //! After anything touched a connection: what it owes goes to the queues, its deadlines to the
 //! wheels, its memory back; and when it is over, it leaves the tables.
 
+use alloc::vec::Vec;
+
 use synfin_wire::FourTuple;
 
 use crate::buffer::Pressure;
 use crate::demux::{FlowKey, Place};
 use crate::event::ConnId;
 use crate::slab::SlotId;
-use crate::stack::{EventSource, HORIZON, Stack, TimerKey};
+use crate::stack::{EventSource, HORIZON, Stack, Tables, TimerKey};
 use crate::state::State;
 use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::destination;
@@ -19,6 +21,33 @@ use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
 use crate::trace::{AckReason, FlowId};
 
+/// Connections that were touched since their timers and memory were last looked at.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    /// Their places, each at most once.
+    list: Vec<u32>,
+    /// Frames were the last that touched any.
+    by_frames: bool,
+}
+
+/// So many wait at most: a call does no more than that for others.
+const TOUCHED_MAX: usize = 256;
+
+impl Touched {
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl Tables {
+    fn touch_later(&mut self, index: u32) {
+        let c = self.conns.get_at_mut(index);
+        if c.is_some_and(|c| !c.cold.marks.put(ColdMarks::TOUCHED)) {
+            self.touched.list.push(index);
+        }
+    }
+}
+
 impl Stack {
     /// Settles a connection by its place.
     pub(super) fn settle_at(&mut self, index: u32) {
@@ -27,23 +56,81 @@ impl Stack {
         }
     }
 
-    /// Brings everything outside a connection in line with what it has become.
+    /// Brings what others may ask about next in line with what a connection has become: the
+    /// queues, the totals. What only time and memory ask about waits until the connection has said
+    /// what it has to say, so that it is done once for all that touches it meanwhile.
     pub(super) fn settle(&mut self, id: SlotId) {
         self.queue_transmission(id);
-        self.settle_rest(id);
+        let Some(c) = self.tables.conns.get_mut(id) else {
+            return;
+        };
+        if c.marks.has(Marks::OFF_WIRE.or(Marks::WANT_MEMORY)) {
+            self.settle_rest(id);
+            return;
+        }
+        send_buffer::tell_writable(c, &self.cx);
+        self.recount(id);
+        self.queue_events(id);
+        self.tables.touch_later(id.index);
+        if self.tables.touched.list.len() >= TOUCHED_MAX {
+            self.settle_touched();
+        }
     }
 
-    /// The same for a connection that was just asked and has nothing to send now.
+    /// The connection was asked, and has nothing to send now.
     pub(super) fn settle_silent(&mut self, index: u32) {
-        if let Some(id) = self.conn_id_at(index) {
+        let Some(c) = self.tables.conns.get_at_mut(index) else {
+            return;
+        };
+        c.marks.clear(Marks::READY);
+        if c.marks.has(Marks::OFF_WIRE) {
+            if let Some(id) = self.conn_id_at(index) {
+                self.settle_rest(id);
+            }
+        } else {
+            self.tables.touch_later(index);
+        }
+    }
+
+    /// Timers and memory of all that was touched.
+    pub(super) fn settle_touched(&mut self) {
+        let mut at = 0;
+        while let Some(index) = self.tables.touched.list.get(at).copied() {
+            at += 1;
+            // What is gone has given its place to another one at most.
+            if let Some(id) = self.conn_id_at(index) {
+                self.settle_if_touched(id);
+            }
+        }
+        self.tables.touched.list.clear();
+    }
+
+    pub(super) fn settle_if_touched(&mut self, id: SlotId) {
+        let c = self.tables.conns.get(id);
+        if c.is_some_and(|c| c.cold.marks.has(ColdMarks::TOUCHED)) {
             self.settle_rest(id);
         }
     }
 
+    /// Frames come. What they touch is settled when the answers have left.
+    pub(super) fn begin_frames(&mut self) {
+        self.settle_touched();
+        self.tables.touched.by_frames = true;
+    }
+
+    /// What was touched some time ago: the device takes nothing, or there was nothing to say.
+    pub(super) fn settle_leftovers(&mut self) {
+        if !core::mem::take(&mut self.tables.touched.by_frames) {
+            self.settle_touched();
+        }
+    }
+
+    /// Timers and memory of a connection, and its end.
     fn settle_rest(&mut self, id: SlotId) {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        c.cold.marks.clear(ColdMarks::TOUCHED);
         if let Some(listener) = fast_open::take_ended_child(c) {
             if let Some(listener) = self.listeners.get_mut(listener.0) {
                 listener.fast_open_pending -= 1;
@@ -267,7 +354,7 @@ fn last_window(c: &Connection) -> u16 {
 
 /// Whether the connection might have something to send. Asked cheaply here; `next_segment` has
 /// the last word.
-fn may_transmit(c: &Connection) -> bool {
+pub(super) fn may_transmit(c: &Connection) -> bool {
     if c.marks.has(Marks::SEND_RST) {
         return true;
     }

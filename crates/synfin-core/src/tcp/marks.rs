@@ -149,6 +149,8 @@ bits! {
         HELD_BY_APPLICATION = 3,
         /// Memory does.
         HELD_BY_MEMORY = 4,
+        /// Something has touched the connection since it was last settled.
+        TOUCHED = 5,
     }
 }
 

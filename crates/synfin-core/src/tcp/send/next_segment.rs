@@ -6,7 +6,7 @@
 
 use synfin_wire::{Flags, SackBlock, SeqNum};
 
-use crate::tcp::congestion::SentSample;
+use crate::tcp::congestion::{Phase, SentSample};
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
@@ -67,6 +67,10 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
         return acknowledgement(c);
     }
     if c.state.is_synchronized() || fast_open::may_send_early(c) {
+        if is_silent(c) {
+            note_app_limited(c);
+            return acknowledgement(c);
+        }
         let segment = retransmission::lost_segment(c, cx)
             .or_else(|| path_mtu_probe(c, cx))
             .or_else(|| new_text(c, cx))
@@ -78,6 +82,30 @@ pub(crate) fn next_segment(c: &mut Connection, cx: &mut Context) -> Option<Emiss
         }
     }
     acknowledgement(c)
+}
+
+/// No text, first or again, no FIN and no probe waits: at most an acknowledgement does.
+fn is_silent(c: &Connection) -> bool {
+    let probes = Marks::PROBE_WINDOW.or(Marks::PROBE_PEER);
+    if c.marks.has(probes) || c.fin_waits() || c.unsent() > 0 {
+        return false;
+    }
+    c.active.as_ref().is_none_or(|active| {
+        let recovery = &active.recovery;
+        active.send.lost == 0 && !recovery.tlp.due && recovery.phase == Phase::Open
+    })
+}
+
+/// A connection that seems to have nothing to say was asked for a segment and gave one: whether
+/// asking again is in vain. What it would note then is noted.
+pub(crate) fn was_last(c: &mut Connection) -> bool {
+    if c.marks.has(Marks::HANDSHAKE_ACK.or(Marks::OFF_WIRE)) || !is_silent(c) {
+        return false;
+    }
+    if c.state.is_synchronized() || fast_open::may_send_early(c) {
+        note_app_limited(c);
+    }
+    true
 }
 
 /// covers: RG-10, RG-14
@@ -342,6 +370,10 @@ fn acknowledgement(c: &mut Connection) -> Option<Emission> {
 /// The largest text of a segment that leaves now: SACK blocks take their share.
 /// covers: 6691-2, 2525-18
 pub(super) fn mss_now(c: &Connection) -> u32 {
+    let active = c.active.as_ref();
+    if active.is_none_or(|active| active.recv.out_of_order.is_empty()) {
+        return u32::from(c.eff_snd_mss).max(1);
+    }
     let blocks = recv::half::blocks_to_send(c, None);
     let octets = if blocks.is_empty() {
         0
