@@ -9,7 +9,8 @@
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
 //! | `syn_queue` | which SYN gets an entry, which a cookie, and what comes back of it |
 //! | `fast_open` | SYNs with text at listeners that take it |
-//! | `settle` | after anything touched a connection: queues, timers, memory, the end |
+//! | `settle` | after anything touched a connection: queues, timers, memory |
+//! | `ended` | a connection is over: its flow, TIME-WAIT, its place |
 //! | `cookie_frame` | the packet of a SYN,ACK with a cookie |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
@@ -25,6 +26,7 @@ mod application;
 mod autoconf;
 mod cookie_frame;
 mod egress;
+mod ended;
 mod fast_open;
 mod fragments;
 mod ingress;

@@ -11,7 +11,7 @@ use crate::demux::Place;
 use crate::event::ConnId;
 use crate::stack::Stack;
 use crate::state::State;
-use crate::tcp::connection::Marks;
+use crate::tcp::connection::{Connection, Marks};
 use crate::tcp::destination::DestinationMetrics;
 use crate::tcp::invariants;
 use crate::tcp::time_wait::{Family, TimeWaitQueue};
@@ -34,6 +34,15 @@ impl Totals {
 
     pub(super) fn leave(&mut self, state: State) {
         self.by_state[state as usize] -= 1;
+    }
+
+    /// A connection is counted as what it is now.
+    pub(super) fn recount(&mut self, c: &mut Connection) {
+        let was = core::mem::replace(&mut c.cold.counted, c.state);
+        if was != c.state {
+            self.leave(was);
+            self.enter(c.state);
+        }
     }
 
     /// All flows together.

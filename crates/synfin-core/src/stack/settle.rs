@@ -1,25 +1,19 @@
 //! After anything touched a connection: what it owes goes to the queues, its deadlines to the
-//! wheels, its memory back; and when it is over, it leaves the tables.
+//! wheels, its memory back. What becomes of one that is over stands in `ended`.
 
 use alloc::vec::Vec;
 
-use synfin_wire::FourTuple;
-
 use crate::buffer::Pressure;
-use crate::demux::{FlowKey, Place};
-use crate::event::ConnId;
+use crate::demux::{FlowRef, Place};
 use crate::slab::SlotId;
 use crate::stack::{EventSource, HORIZON, Stack, Tables, TimerKey};
-use crate::state::State;
 use crate::tcp::connection::{ColdMarks, Connection, Marks};
-use crate::tcp::destination;
-use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
 use crate::tcp::send::{buffer as send_buffer, limit, persist, window};
-use crate::tcp::time_wait::TimeWaitRecord;
 use crate::tcp::timeouts;
-use crate::trace::{AckReason, FlowId};
+use crate::time::Instant;
+use crate::timer::Wheel;
 
 /// Connections that were touched since their timers and memory were last looked at.
 #[derive(Debug, Default)]
@@ -60,20 +54,29 @@ impl Stack {
     /// queues, the totals. What only time and memory ask about waits until the connection has said
     /// what it has to say, so that it is done once for all that touches it meanwhile.
     pub(super) fn settle(&mut self, id: SlotId) {
-        self.queue_transmission(id);
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        if !c.marks.has(Marks::READY) && may_transmit(c) {
+            c.marks.set(Marks::READY);
+            if let Some(Some(state)) = self.devices.get_mut(c.cold.device.index()) {
+                state.ready.push_back(FlowRef::new(Place::Conn(id.index)));
+            }
+        }
         if c.marks.has(Marks::OFF_WIRE.or(Marks::WANT_MEMORY)) {
             self.settle_rest(id);
             return;
         }
         send_buffer::tell_writable(c, &self.cx);
-        self.recount(id);
-        self.queue_events(id);
-        self.tables.touch_later(id.index);
-        if self.tables.touched.list.len() >= TOUCHED_MAX {
-            self.settle_touched();
+        self.totals.recount(c);
+        if !c.cold.events.is_empty() && !c.marks.put(Marks::EVENT_QUEUED) {
+            self.events.push_back(EventSource::Conn(id));
+        }
+        if !c.cold.marks.put(ColdMarks::TOUCHED) {
+            self.tables.touched.list.push(id.index);
+            if self.tables.touched.list.len() >= TOUCHED_MAX {
+                self.settle_touched();
+            }
         }
     }
 
@@ -142,118 +145,20 @@ impl Stack {
             rto::rearm(c, &mut self.cx);
             persist::rearm(c, &mut self.cx);
             send_buffer::tell_writable(c, &self.cx);
-            self.recount(id);
+            self.totals.recount(c);
         }
         self.queue_for_memory(id);
         self.queue_events(id);
-        self.file_deadlines(id);
+        let now = self.cx.now;
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
+        file_deadlines(c, id, now, &mut self.fine, &mut self.coarse);
         limit::on_settled(c, &mut self.cx);
         c.release_idle_memory();
         if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);
         }
-    }
-
-    fn recount(&mut self, id: SlotId) {
-        let Some(c) = self.tables.conns.get_mut(id) else {
-            return;
-        };
-        let was = core::mem::replace(&mut c.cold.counted, c.state);
-        if was != c.state {
-            self.totals.leave(was);
-            self.totals.enter(c.state);
-        }
-    }
-
-    /// The wire state is gone: the four-tuple is free, or belongs to a TIME-WAIT record.
-    fn settle_ended(&mut self, id: SlotId) {
-        let Some(c) = self.tables.conns.get_mut(id) else {
-            return;
-        };
-        if c.marks.has(Marks::DETACHED) {
-            return;
-        }
-        c.marks.set(Marks::DETACHED);
-        destination::on_end(c, &mut self.cx);
-        let counted = core::mem::replace(&mut c.cold.counted, State::Closed);
-        let key = FlowKey {
-            key: c.key,
-            remote_v6: c.cold.remote_v6(),
-        };
-        let time_wait = c.state == State::TimeWait;
-        let unaccepted = c.cold.marks.has(ColdMarks::UNACCEPTED);
-        self.totals.leave(counted);
-        let tuple = self.tables.tuple_of(&key);
-        if time_wait {
-            self.enter_time_wait(id, tuple);
-        } else {
-            self.remove_flow_of(&tuple, Place::Conn(id.index));
-        }
-        if unaccepted {
-            // Nobody has seen it: it goes as it came. covers: BUG-12, AB-41
-            self.reset_unaccepted(id, crate::trace::ResetReason::ListenerClosed);
-        }
-    }
-
-    /// The last ACK and 2 MSL are the record's business. covers: 9293-MUST-13, ST-504, ST-601
-    fn enter_time_wait(&mut self, id: SlotId, tuple: FourTuple) {
-        let Some(c) = self.tables.conns.get(id) else {
-            return;
-        };
-        let record = TimeWaitRecord {
-            key: c.key,
-            remote_v6: c.cold.remote_v6(),
-            snd_nxt: c.snd.nxt,
-            rcv_nxt: c.rcv.nxt,
-            ts_recent: c.marks.has(Marks::TIMESTAMPS).then_some(c.rcv.ts_recent),
-            deadline: self.cx.now + self.cx.config.tcp.patience.time_wait,
-            wnd_field: last_window(c),
-            ecn_flags: ecn::emission::flags_of_ack(&c.cold),
-        };
-        let flow = if self.cx.tracer.is_on() {
-            c.cold.flow
-        } else {
-            FlowId::NONE
-        };
-        let owner = (!c.is_orphan()).then_some(ConnId(id));
-        let owes_ack = c.marks.has(Marks::LAST_ACK_OWED);
-        let known = (c.cold.device, c.cold.ts_offset);
-        self.cx.counters.time_wait += 1;
-        if self.tables.time_wait.is_full() {
-            self.evict_time_wait();
-        }
-        let Some(slot) = self.tables.time_wait.insert(&record, flow, owner) else {
-            // There is no room at all: it is over at once.
-            self.remove_flow_of(&tuple, Place::Conn(id.index));
-            self.cx.counters.time_wait_overflow += 1;
-            if let Some(c) = self.tables.conns.get_mut(id) {
-                c.state = State::Closed;
-            }
-            return;
-        };
-        self.tables.addresses.intern(tuple.local.ip());
-        self.totals.enter(State::TimeWait);
-        let (from, to) = (Place::Conn(id.index), Place::TimeWait(slot.index));
-        self.move_flow(&tuple, from, to);
-        self.trace_time_wait_timer(slot);
-        if owes_ack {
-            self.reply_from_time_wait(slot, tuple, AckReason::Fin, Some(known));
-        }
-    }
-
-    fn queue_transmission(&mut self, id: SlotId) {
-        let Some(c) = self.tables.conns.get_mut(id) else {
-            return;
-        };
-        if c.marks.has(Marks::READY) || !may_transmit(c) {
-            return;
-        }
-        c.marks.set(Marks::READY);
-        let device = c.cold.device;
-        self.mark_ready(device, Place::Conn(id.index));
     }
 
     fn queue_events(&mut self, id: SlotId) {
@@ -300,56 +205,31 @@ impl Stack {
         }
         told
     }
-
-    /// A wheel entry is made only if the deadline is earlier than the one filed; a later one is
-    /// looked at when that fires.
-    fn file_deadlines(&mut self, id: SlotId) {
-        let Some(c) = self.tables.conns.get_mut(id) else {
-            return;
-        };
-        let fine = c
-            .active
-            .as_ref()
-            .and_then(|active| active.deadlines.earliest());
-        let now = self.cx.now;
-        let idle = timeouts::coarse_deadline(c, now);
-        let coarse = &mut c.cold.coarse;
-        if let Some(at) = fine {
-            let filed = &mut coarse.filed_fine;
-            if filed.must_file(at) {
-                filed.on_filed(self.fine.insert(at, TimerKey::conn(id)));
-            }
-        }
-        if let Some(at) = idle {
-            // What 32 bits cannot tell from the past is looked at again at the horizon.
-            let at = at.min(now + HORIZON);
-            let filed = &mut coarse.filed_coarse;
-            if filed.must_file(at) {
-                filed.on_filed(self.coarse.insert(at, TimerKey::conn(id)));
-            }
-        }
-    }
-
-    /// Handle and wire state are both gone.
-    fn free(&mut self, id: SlotId) {
-        let Some(mut c) = self.tables.conns.remove(id) else {
-            return;
-        };
-        if let Some(active) = &mut c.active {
-            active.send.clear(&mut self.cx.pool);
-            active.recv.queue.clear(&mut self.cx.pool);
-            active.recv.discard_out_of_order(&mut self.cx.pool);
-        }
-        self.orphans.count -= 1;
-        self.tables.addresses.release(c.key.local);
-    }
 }
 
-/// The window field of what TIME-WAIT sends: what was promised, rounded up, for nothing is taken
-/// any more and a promise is not taken back.
-fn last_window(c: &Connection) -> u16 {
-    let unit = 1 << c.shifts.rcv().get();
-    c.rcv.wnd().div_ceil(unit).min(u32::from(u16::MAX)) as u16
+/// A wheel entry is made only if the deadline is earlier than the one filed; a later one is
+/// looked at when that fires.
+fn file_deadlines(
+    c: &mut Connection,
+    id: SlotId,
+    now: Instant,
+    fine: &mut Wheel<TimerKey>,
+    coarse: &mut Wheel<TimerKey>,
+) {
+    let active = c.active.as_ref();
+    let soon = active.and_then(|active| active.deadlines.earliest());
+    let idle = timeouts::coarse_deadline(c, now);
+    let timers = &mut c.cold.coarse;
+    if let Some(at) = soon.filter(|at| timers.filed_fine.must_file(*at)) {
+        let filed = fine.insert(at, TimerKey::conn(id));
+        timers.filed_fine.on_filed(filed);
+    }
+    // What 32 bits cannot tell from the past is looked at again at the horizon.
+    let idle = idle.map(|at| at.min(now + HORIZON));
+    if let Some(at) = idle.filter(|at| timers.filed_coarse.must_file(*at)) {
+        let filed = coarse.insert(at, TimerKey::conn(id));
+        timers.filed_coarse.on_filed(filed);
+    }
 }
 
 /// Whether the connection might have something to send. Asked cheaply here; `next_segment` has
