@@ -1,15 +1,12 @@
 //! From a four-tuple to what stands behind it, by one keyed hash: nothing scans.
 
-mod bucket;
-mod table;
-
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use synfin_wire::FourTuple;
 
-pub(crate) use table::FlowTable;
-
+use crate::index::HashIndex;
 use crate::ip::address::AddrId;
+use crate::random::Secrets;
 use crate::tcp::connection::Key;
 
 /// Which table a flow stands in, and where; packed into 32 bits.
@@ -46,6 +43,72 @@ impl FlowRef {
             1 => Place::HalfOpen(index),
             _ => Place::TimeWait(self.0 & ((2 << INDEX_BITS) - 1)),
         }
+    }
+}
+
+/// All flows, by the hashes of their four-tuples.
+#[derive(Debug, Default)]
+pub(crate) struct FlowTable {
+    index: HashIndex,
+    /// The last four-tuple that was hashed: most are asked for more than once in a row.
+    last: Option<(FourTuple, u64)>,
+}
+
+impl FlowTable {
+    /// The hash under which a flow stands here.
+    #[inline]
+    pub(crate) fn hash_of(&mut self, secrets: &Secrets, tuple: &FourTuple) -> u64 {
+        match self.last {
+            Some((last, hash)) if last == *tuple => hash,
+            _ => {
+                let hash = secrets.flow_hash(tuple);
+                self.last = Some((*tuple, hash));
+                hash
+            }
+        }
+    }
+
+    /// The line in which a hash belongs.
+    pub(crate) fn bucket_of(&self, hash: u64) -> u32 {
+        self.index.bucket_of(hash)
+    }
+
+    /// Reads a line, so that it is in the cache when it is needed.
+    pub(crate) fn touch(&self, bucket: u32) -> u32 {
+        self.index.touch(bucket)
+    }
+
+    /// Whether the table is more than what stays in a cache by itself.
+    pub(crate) fn is_large(&self) -> bool {
+        self.index.is_large()
+    }
+
+    pub(crate) fn find_in(
+        &self,
+        bucket: u32,
+        hash: u64,
+        mut is: impl FnMut(Place) -> bool,
+    ) -> Option<Place> {
+        let is = |flow| is(FlowRef(flow).place());
+        let found = self.index.find_in(bucket, hash, is);
+        found.map(|flow| FlowRef(flow).place())
+    }
+
+    /// Adds a flow; `rehash` gives the hash of one that is here already.
+    pub(crate) fn insert(&mut self, hash: u64, place: Place, rehash: impl Fn(Place) -> u64) {
+        let rehash = |flow| rehash(FlowRef(flow).place());
+        self.index.insert(hash, FlowRef::new(place).0, rehash);
+    }
+
+    /// The same flow stands somewhere else; tells whether it was here.
+    pub(crate) fn replace(&mut self, hash: u64, from: Place, to: Place) -> bool {
+        let (from, to) = (FlowRef::new(from), FlowRef::new(to));
+        self.index.replace(hash, from.0, to.0)
+    }
+
+    /// Removes exactly this flow, if it is there.
+    pub(crate) fn remove(&mut self, hash: u64, place: Place) -> bool {
+        self.index.remove(hash, FlowRef::new(place).0)
     }
 }
 

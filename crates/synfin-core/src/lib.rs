@@ -39,6 +39,7 @@ mod demux;
 mod driver;
 mod event;
 mod frame;
+mod index;
 mod ip;
 mod link;
 mod random;

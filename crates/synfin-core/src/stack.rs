@@ -55,7 +55,7 @@ use crate::config::{ConfigError, StackConfig};
 use crate::counters::Counters;
 use crate::demux::{FlowKey, FlowRef, FlowTable, Place};
 use crate::driver::DeviceId;
-use crate::event::{Event, ListenerId};
+use crate::event::Event;
 use crate::ip::address::{AddrId, AddressTable};
 use crate::ip::fragment::{FragmentIds, Fragments};
 use crate::ip::path_mtu::PathMtuTable;
@@ -65,8 +65,9 @@ use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::{Slab, SlotId};
 use crate::tcp::connection::{Connection, Context};
+use crate::tcp::destination::Destinations;
 use crate::tcp::half_open::HalfOpen;
-use crate::tcp::listener::Listener;
+use crate::tcp::listener::{Listener, ListenerIndex};
 use crate::tcp::reset::ChallengeCap;
 use crate::tcp::syn_cookie::SynCookies;
 use crate::tcp::time_wait::TimeWaitQueue;
@@ -103,7 +104,7 @@ pub struct Stack {
     tables: Tables,
     flows: FlowTable,
     listeners: Slab<Listener>,
-    listener_index: BTreeMap<(Option<u16>, Option<AddrId>), ListenerId>,
+    listener_index: ListenerIndex,
     foreign_listeners: u32,
     devices: Vec<Option<network::DeviceState>>,
     routes: RouteTable,
@@ -188,6 +189,7 @@ impl Stack {
         config.validate()?;
         let limits = config.limits;
         let secrets = Secrets::new(seed);
+        let addresses = AddressTable::new(secrets.address_key());
         let mut pool = memory.pool;
         pool.limit_to(limits.buffer_bytes);
         let cx = Context {
@@ -198,11 +200,11 @@ impl Stack {
             replies: Replies::new(limits.replies, limits.replies_per_second, secrets.noise()),
             syn_cookies: SynCookies::new(&secrets),
             challenges: ChallengeCap::default(),
-            secrets,
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
             fragment_ids: FragmentIds::default(),
-            destinations: crate::tcp::destination::Destinations::default(),
+            destinations: Destinations::new(secrets.destination_key()),
+            secrets,
             shared_options: crate::tcp::shared_options::SharedOptions::default(),
             config,
             memory_waiters: VecDeque::new(),
@@ -215,14 +217,14 @@ impl Stack {
                 touched: settle::Touched::default(),
                 half_open: Slab::with_limit(limits.half_open),
                 time_wait: TimeWaitQueue::new(limits.time_wait),
-                addresses: AddressTable::new(),
+                addresses,
             },
             flows: FlowTable::default(),
             listeners: Slab::with_limit(limits.listeners),
-            listener_index: BTreeMap::new(),
+            listener_index: ListenerIndex::default(),
             foreign_listeners: 0,
             devices: Vec::new(),
-            routes: RouteTable::new(),
+            routes: RouteTable::default(),
             fragments: Fragments::default(),
             neighbors: Neighbors::new(limits.neighbors),
             autoconf: BTreeMap::new(),
@@ -329,41 +331,55 @@ impl Stack {
     }
 
     /// The flow behind a four-tuple.
-    fn find_flow(&self, tuple: &FourTuple) -> Option<Place> {
+    fn find_flow(&mut self, tuple: &FourTuple) -> Option<Place> {
         let local = self.tables.addresses.lookup(tuple.local.ip())?;
+        self.find_flow_at(local, tuple)
+    }
+
+    /// The same, where the index of the local address is known.
+    fn find_flow_at(&mut self, local: AddrId, tuple: &FourTuple) -> Option<Place> {
         let wanted = FlowKey::of(tuple, local);
-        let hash = self.cx.secrets.flow_hash(tuple);
-        let tables = &self.tables;
-        self.flows
-            .find_in(self.flows.bucket_of(hash), hash, |flow| {
-                tables.flow_key(flow.place()) == Some(wanted)
-            })
-            .map(FlowRef::place)
+        let hash = self.flows.hash_of(&self.cx.secrets, tuple);
+        let (flows, tables) = (&self.flows, &self.tables);
+        flows.find_in(flows.bucket_of(hash), hash, |place| {
+            tables.is_flow(place, &wanted)
+        })
     }
 
     fn insert_flow(&mut self, tuple: &FourTuple, place: Place) {
         let (tables, secrets) = (&self.tables, &self.cx.secrets);
-        let hash = secrets.flow_hash(tuple);
-        let rehash = |flow| tables.rehash(secrets, flow);
-        self.flows.insert(hash, FlowRef::new(place), rehash);
+        let hash = self.flows.hash_of(secrets, tuple);
+        let rehash = |place| tables.rehash(secrets, place);
+        self.flows.insert(hash, place, rehash);
     }
 
     /// The same flow stands somewhere else.
     fn move_flow(&mut self, tuple: &FourTuple, from: Place, to: Place) {
-        let hash = self.cx.secrets.flow_hash(tuple);
-        let moved = self
-            .flows
-            .replace(hash, FlowRef::new(from), FlowRef::new(to));
+        let hash = self.flows.hash_of(&self.cx.secrets, tuple);
+        let moved = self.flows.replace(hash, from, to);
         debug_assert!(moved, "{tuple} was not in the flow table");
     }
 
     fn remove_flow(&mut self, tuple: &FourTuple, place: Place) -> bool {
-        let hash = self.cx.secrets.flow_hash(tuple);
-        self.flows.remove(hash, FlowRef::new(place))
+        let hash = self.flows.hash_of(&self.cx.secrets, tuple);
+        self.flows.remove(hash, place)
     }
 }
 
 impl Tables {
+    /// Whether this is the flow that is wanted: each segment asks for it.
+    #[inline]
+    fn is_flow(&self, place: Place, wanted: &FlowKey) -> bool {
+        match place {
+            Place::Conn(index) => self.conns.get_at(index).is_some_and(|c| {
+                // What stands beside the hot line is read for IPv6 alone.
+                let v4 = wanted.remote_v6.is_none() && !wanted.key.remote_v4.is_unspecified();
+                c.key == wanted.key && (v4 || c.cold.remote_v6() == wanted.remote_v6)
+            }),
+            _ => self.flow_key(place) == Some(*wanted),
+        }
+    }
+
     fn flow_key(&self, place: Place) -> Option<FlowKey> {
         match place {
             Place::Conn(index) => {
@@ -396,11 +412,11 @@ impl Tables {
         self.flow_key(place).map(|key| self.tuple_of(&key))
     }
 
-    fn rehash(&self, secrets: &Secrets, flow: FlowRef) -> u64 {
-        let tuple = self.tuple(flow.place());
+    fn rehash(&self, secrets: &Secrets, place: Place) -> u64 {
+        let tuple = self.tuple(place);
         debug_assert!(
             tuple.is_some(),
-            "{flow:?} is in the flow table and nowhere else"
+            "{place:?} is in the flow table and nowhere else"
         );
         tuple.map_or(0, |tuple| secrets.flow_hash(&tuple))
     }

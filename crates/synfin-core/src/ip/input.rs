@@ -6,7 +6,7 @@ use synfin_wire::extension::{self, ChainError, UpperLayer};
 use synfin_wire::{Ipv4Header, Ipv6Header, ParseError, icmpv6, ipv4, ipv6, protocol};
 
 use crate::counters::DropReason;
-use crate::ip::address::AddressTable;
+use crate::ip::address::{AddrId, AddressTable};
 
 /// What the layers above need of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Packet {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
     pub(crate) protocol: u8,
+    /// The index of the destination, once it was found to be ours.
+    pub(crate) own: Option<AddrId>,
     /// Where the payload begins in the frame.
     pub(crate) payload_start: usize,
     pub(crate) payload_len: usize,
@@ -133,6 +135,7 @@ fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
     Ok(Packet {
         src: header.src.into(),
         dst: header.dst.into(),
+        own: None,
         protocol: header.protocol,
         payload_start: usize::from(header.header_len),
         payload_len,
@@ -165,6 +168,7 @@ fn parse_v6(frame: &[u8]) -> Result<Packet, Refused> {
     Ok(Packet {
         src: header.src.into(),
         dst: header.dst.into(),
+        own: None,
         protocol: upper.protocol,
         payload_start: upper.offset,
         payload_len,
@@ -256,26 +260,27 @@ pub(crate) fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
     }
 }
 
-/// Whether the addresses can be. `foreign` takes packets for others too, `loopback` is set for
-/// packets that never left the stack.
+/// Whether the addresses can be, and the index of the destination if it is ours. `foreign` takes
+/// packets for others too, `loopback` is set for packets that never left the stack.
 /// covers: 1122-3, 1122-4, 9293-MUST-57, 9293-MUST-63
 pub(crate) fn check_addresses(
     packet: &Packet,
     addresses: &AddressTable,
     foreign: bool,
     loopback: bool,
-) -> Result<(), DropReason> {
+) -> Result<Option<AddrId>, DropReason> {
     if !can_send(packet.src, addresses, loopback) {
         return Err(DropReason::BadSource);
     }
     if !is_unicast(packet.dst, addresses) {
         return Err(DropReason::NotUnicast);
     }
+    let own = addresses.own_id(packet.dst);
     let never_on_a_wire = !loopback && (packet.dst.is_loopback() || is_mapped(packet.dst));
-    if never_on_a_wire || (!foreign && !addresses.is_own(packet.dst)) {
+    if never_on_a_wire || (!foreign && own.is_none()) {
         return Err(DropReason::NotOurs);
     }
-    Ok(())
+    Ok(own)
 }
 
 /// Whether the sender of something that is no good packet may be told so.
@@ -293,9 +298,20 @@ pub(crate) fn may_be_answered(
 
 /// Whether a source address can be. covers: ATT-72, ATT-74
 fn can_send(src: IpAddr, addresses: &AddressTable, loopback: bool) -> bool {
-    let from_ourselves = addresses.is_own(src) || src.is_loopback();
-    let possible = is_unicast(src, addresses) && !is_reserved_source(src);
-    possible && (loopback || !from_ourselves)
+    let (possible, internal) = match src {
+        IpAddr::V4(src) => {
+            // 0/8, groups and class E are nobody's.
+            let first = src.octets()[0];
+            let single = (1..224).contains(&first) && !addresses.is_broadcast(src);
+            (single, first == 127)
+        }
+        IpAddr::V6(addr) => (
+            is_unicast(src, addresses) && !is_mapped(src),
+            addr.is_loopback(),
+        ),
+    };
+    // What we sent ourselves comes by the loopback device alone.
+    possible && (loopback || !(internal || addresses.is_own(src)))
 }
 
 pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
@@ -304,14 +320,6 @@ pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
         IpAddr::V6(_) => false,
     };
     !addr.is_unspecified() && !addr.is_multicast() && !broadcast
-}
-
-/// 0/8 and class E, and IPv4 in the shape of IPv6.
-fn is_reserved_source(addr: IpAddr) -> bool {
-    match addr {
-        IpAddr::V4(addr) => addr.octets()[0] == 0 || addr.octets()[0] >= 240,
-        IpAddr::V6(_) => is_mapped(addr),
-    }
 }
 
 /// ::ffff:0:0/96 stands for IPv4 in interfaces of programs, never in packets (RFC 4291 section
@@ -353,7 +361,7 @@ mod tests {
     }
 
     fn own() -> AddressTable {
-        let mut table = AddressTable::new();
+        let mut table = AddressTable::new(crate::random::SipKey(1, 2));
         table.add(DeviceId(1), ip("10.0.0.1"), 24);
         table.add(DeviceId(1), ip("fd00::1"), 64);
         table
@@ -408,7 +416,10 @@ mod tests {
             let parsed = parse(&packet(src, dst, 6, 20)).expect("a packet");
             check_addresses(&parsed, &table, false, false)
         };
-        assert_eq!(check("10.0.0.2", "10.0.0.1"), Ok(()));
+        assert_eq!(
+            check("10.0.0.2", "10.0.0.1"),
+            Ok(table.own_id(ip("10.0.0.1")))
+        );
         for src in [
             "0.0.0.0",
             "0.1.2.3",

@@ -123,7 +123,7 @@ mod tests {
     const DEVICE: DeviceId = DeviceId(1);
 
     fn addresses() -> AddressTable {
-        let mut table = AddressTable::new();
+        let mut table = AddressTable::new(crate::random::SipKey(1, 2));
         table.add(DEVICE, "10.0.0.1".parse().expect("an address"), 24);
         table.add(DEVICE, "fd00::1:2:3".parse().expect("an address"), 64);
         table.add(DeviceId(2), "fd01::4:5:6".parse().expect("an address"), 64);

@@ -4,7 +4,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use synfin_wire::FourTuple;
+use synfin_wire::{FourTuple, SeqNum};
 
 use crate::demux::{FlowKey, Place};
 use crate::event::{ConnId, ConnectError};
@@ -17,6 +17,9 @@ use crate::tcp::destination;
 use crate::tcp::fast_open;
 use crate::time::Instant;
 use crate::trace::{Role, TraceEvent, UserCall};
+
+/// The place of the TIME-WAIT record that has the four-tuple and gives way.
+type Prior = Option<u32>;
 
 impl Stack {
     /// Active OPEN: a SYN leaves with the next [`poll_transmit`](Self::poll_transmit).
@@ -36,7 +39,7 @@ impl Stack {
         }
         let local_ip = self.choose_local_address(remote.ip(), options.local_addr)?;
         let (device, device_mtu) = self.path_to(remote.ip()).ok_or(ConnectError::NoRoute)?;
-        let tuple = match options.local_port {
+        let (tuple, prior) = match options.local_port {
             Some(port) => self.claim_port(SocketAddr::new(local_ip, port), remote)?,
             None => self.choose_port(local_ip, remote)?,
         };
@@ -50,7 +53,7 @@ impl Stack {
         let opening = Opening {
             key: key.key,
             remote_v6: key.remote_v6,
-            iss: self.initial_sequence_number(&tuple),
+            iss: self.initial_sequence_number(&tuple, prior),
             ts_offset: self.cx.secrets.timestamp_offset(local_ip, remote.ip()),
             flow: self.cx.tracer.new_flow(),
             device,
@@ -99,7 +102,7 @@ impl Stack {
     }
 
     fn choose_local_address(
-        &self,
+        &mut self,
         remote: IpAddr,
         wanted: Option<IpAddr>,
     ) -> Result<IpAddr, ConnectError> {
@@ -122,14 +125,14 @@ impl Stack {
         &mut self,
         local: SocketAddr,
         remote: SocketAddr,
-    ) -> Result<FourTuple, ConnectError> {
+    ) -> Result<(FourTuple, Prior), ConnectError> {
         let tuple = FourTuple { local, remote };
         if local.port() == 0 {
             return self.choose_port(local.ip(), remote);
         }
         match self.find_flow(&tuple) {
-            None => Ok(tuple),
-            Some(Place::TimeWait(index)) if self.may_reuse(index) => Ok(tuple),
+            None => Ok((tuple, None)),
+            Some(Place::TimeWait(index)) if self.may_reuse(index) => Ok((tuple, Some(index))),
             Some(_) => Err(ConnectError::AddressInUse),
         }
     }
@@ -141,7 +144,7 @@ impl Stack {
         &mut self,
         local: IpAddr,
         remote: SocketAddr,
-    ) -> Result<FourTuple, ConnectError> {
+    ) -> Result<(FourTuple, Prior), ConnectError> {
         let (low, high) = self.cx.config.ephemeral_ports;
         let range = u32::from(high - low) + 1;
         let offset = self.cx.secrets.port_offset(local, remote);
@@ -156,22 +159,16 @@ impl Stack {
                 remote,
             };
             match self.find_flow(&tuple) {
-                None if !self.is_listened_on(port) => return Ok(tuple),
+                None if !self.listener_index.has_port(port) => {
+                    return Ok((tuple, None));
+                }
                 Some(Place::TimeWait(index)) if reusable.is_none() && self.may_reuse(index) => {
-                    reusable = Some(tuple);
+                    reusable = Some((tuple, Some(index)));
                 }
                 _ => {}
             }
         }
         reusable.ok_or(ConnectError::NoPort)
-    }
-
-    fn is_listened_on(&self, port: u16) -> bool {
-        let from = (Some(port), None);
-        self.listener_index
-            .range(from..)
-            .next()
-            .is_some_and(|((at, _), _)| *at == Some(port))
     }
 
     fn may_reuse(&self, index: u32) -> bool {
@@ -185,11 +182,9 @@ impl Stack {
     }
 
     /// The ISS; a TIME-WAIT record that stands in the way goes, and the numbers begin beyond its.
-    fn initial_sequence_number(&mut self, tuple: &FourTuple) -> synfin_wire::SeqNum {
+    fn initial_sequence_number(&mut self, tuple: &FourTuple, prior: Prior) -> SeqNum {
         let iss = self.cx.secrets.isn(tuple, self.cx.now);
-        let Some(Place::TimeWait(index)) = self.find_flow(tuple) else {
-            return iss;
-        };
+        let Some(index) = prior else { return iss };
         let records = &self.tables.time_wait;
         let Some(id) = records.id_at(index) else {
             return iss;

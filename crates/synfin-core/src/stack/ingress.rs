@@ -90,7 +90,7 @@ impl Stack {
     ) -> Result<Packet, DropReason> {
         let loopback = device == Self::LOOPBACK;
         match input::parse(chunk.as_slice()) {
-            Ok(packet) => {
+            Ok(mut packet) => {
                 let payload = packet.payload(chunk.as_slice());
                 let whole = packet.fragment.is_none();
                 if via != Via::Packets && whole && is_of_link(&packet, payload) {
@@ -100,7 +100,7 @@ impl Stack {
                 self.check_cast(&packet, via)?;
                 let foreign = self.foreign_listeners > 0;
                 let addresses = &self.tables.addresses;
-                input::check_addresses(&packet, addresses, foreign, loopback)?;
+                packet.own = input::check_addresses(&packet, addresses, foreign, loopback)?;
                 Ok(packet)
             }
             Err(refused) => {
@@ -247,7 +247,7 @@ impl Stack {
                 };
                 let origin = Origin { tuple, device };
                 let tos = packet.tos;
-                self.deliver_segment(origin, Arrival { seg, text, tos }, packet.ttl);
+                self.deliver_segment(origin, Arrival { seg, text, tos }, packet);
             }
             Err(reason) => {
                 self.cx.counters.in_errs += 1;
@@ -258,8 +258,13 @@ impl Stack {
     }
 
     /// covers: EV-1
-    fn deliver_segment(&mut self, origin: Origin, mut arrival: Arrival, ttl: u8) {
-        match self.find_flow(&origin.tuple) {
+    fn deliver_segment(&mut self, origin: Origin, mut arrival: Arrival, packet: &Packet) {
+        let ttl = packet.ttl;
+        let place = match packet.own {
+            Some(local) => self.find_flow_at(local, &origin.tuple),
+            None => self.find_flow(&origin.tuple),
+        };
+        match place {
             Some(Place::Conn(index)) => self.deliver_to_conn(index, origin, arrival),
             Some(Place::HalfOpen(index)) => self.deliver_to_half_open(index, origin, arrival),
             Some(Place::TimeWait(index)) => {

@@ -30,12 +30,14 @@ use crate::trace::{AckReason, ResetReason, Role, SendReason, TimerKind, TraceEve
 impl Stack {
     /// The listener for a local address: the most specific wins. covers: EV-1
     pub(super) fn find_listener(&self, local: &SocketAddr) -> Option<ListenerId> {
-        let addr = self.tables.addresses.lookup(local.ip());
-        let own = self.tables.addresses.is_own(local.ip());
+        let addresses = &self.tables.addresses;
+        let own = addresses.own_id(local.ip());
+        let addr = own.or_else(|| addresses.lookup(local.ip()));
+        let own = own.is_some();
         let port = Some(local.port());
         let candidates = [(port, addr), (port, None), (None, addr), (None, None)];
         candidates.into_iter().find_map(|key| {
-            let id = *self.listener_index.get(&key)?;
+            let id = self.listener_index.get(&key)?;
             let listener = self.listeners.get(id.0)?;
             (own || listener.options.foreign).then_some(id)
         })

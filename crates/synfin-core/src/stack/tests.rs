@@ -218,9 +218,9 @@ fn probes(stack: &Stack, tuple: &FourTuple) -> (u32, bool) {
     let hash = stack.cx.secrets.flow_hash(tuple);
     let mut steps = 0;
     let bucket = stack.flows.bucket_of(hash);
-    let found = stack.flows.find_in(bucket, hash, |flow| {
+    let found = stack.flows.find_in(bucket, hash, |place| {
         steps += 1;
-        stack.tables.flow_key(flow.place()) == Some(wanted)
+        stack.tables.flow_key(place) == Some(wanted)
     });
     (steps, found.is_some())
 }

@@ -41,8 +41,8 @@ impl Stack {
         }
         for (bucket, hash) in sought.into_iter().take(count) {
             // The first with the right tag is nearly always the right one.
-            if let Some(flow) = self.flows.find_in(bucket, hash, |_| true) {
-                seen ^= self.tables.touch(flow.place());
+            if let Some(place) = self.flows.find_in(bucket, hash, |_| true) {
+                seen ^= self.tables.touch(place);
             }
         }
         black_box(seen);

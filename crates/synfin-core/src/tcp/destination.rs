@@ -7,13 +7,17 @@
 //! Open cookies (`fast_open.rs`) are kept apart: they have lifetimes of their own.
 //!
 //! Invariants: no more entries than the configuration allows, the one that was not updated for the
-//! longest time makes room; an entry beyond its age is never used. Nothing looks at all of them.
+//! longest time makes room; an entry beyond its age is never used. Nothing but a listing looks at
+//! all of them.
 
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::index::HashIndex;
+use crate::random::SipKey;
+use crate::slab::Slab;
 use crate::tcp::connection::{ColdMarks, Connection, Context, Marks};
 use crate::time::Instant;
 
@@ -74,56 +78,168 @@ impl fmt::Display for DestinationMetrics {
 }
 
 /// The memory of a stack.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Destinations {
-    entries: BTreeMap<IpAddr, (u64, DestinationMetrics)>,
-    /// By the number of the last update, the oldest first.
-    order: BTreeMap<u64, IpAddr>,
-    updates: u64,
+    /// By address. Strangers choose theirs, so the hash is keyed.
+    index: HashIndex,
+    key: SipKey,
+    entries: Slab<Node>,
+    oldest: u32,
+    newest: u32,
+}
+
+/// An entry, and those that were updated next before and after it.
+#[derive(Debug)]
+struct Node {
+    entry: DestinationMetrics,
+    older: u32,
+    newer: u32,
+}
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+impl DestinationMetrics {
+    fn is_fresh(&self, now: Instant, max_age: Duration) -> bool {
+        now.saturating_duration_since(self.updated) <= max_age
+    }
 }
 
 impl Destinations {
+    pub(crate) fn new(key: SipKey) -> Self {
+        Self {
+            index: HashIndex::default(),
+            key,
+            entries: Slab::with_limit(NONE),
+            oldest: NONE,
+            newest: NONE,
+        }
+    }
+
     pub(crate) fn get(
         &self,
         remote: IpAddr,
         now: Instant,
         config: &DestinationConfig,
     ) -> Option<DestinationMetrics> {
-        let (_, entry) = self.entries.get(&remote)?;
-        let age = now.saturating_duration_since(entry.updated);
-        (age <= config.max_age).then_some(*entry)
+        self.get_at(self.find(remote)?, now, config)
     }
 
-    /// Keeps an entry as the newest; tells how many made room for it before their time.
-    fn put(&mut self, entry: DestinationMetrics, config: &DestinationConfig) -> u64 {
-        self.forget(entry.remote);
-        self.updates += 1;
-        self.order.insert(self.updates, entry.remote);
-        self.entries.insert(entry.remote, (self.updates, entry));
+    fn get_at(
+        &self,
+        at: u32,
+        now: Instant,
+        config: &DestinationConfig,
+    ) -> Option<DestinationMetrics> {
+        let entry = &self.entries.get_at(at)?.entry;
+        entry.is_fresh(now, config.max_age).then_some(*entry)
+    }
+
+    fn find(&self, remote: IpAddr) -> Option<u32> {
+        if self.index.is_empty() {
+            return None;
+        }
+        let is = |at| {
+            let node = self.entries.get_at(at);
+            node.is_some_and(|node| node.entry.remote == remote)
+        };
+        self.index.find(self.key.hash_ip(remote), is)
+    }
+
+    /// Adds what a connection has found to what is known; tells how many entries made room for it
+    /// before their time.
+    fn learn(&mut self, found: &DestinationMetrics, config: &DestinationConfig) -> u64 {
+        let at = self.find(found.remote);
+        let old = at.and_then(|at| self.get_at(at, found.updated, config));
+        let entry = old.map_or(*found, |old| merge(&old, found));
+        self.keep(at, entry);
+        self.make_room(entry.updated, config)
+    }
+
+    /// Keeps an entry as the newest, where there is one for its address already.
+    fn keep(&mut self, at: Option<u32>, entry: DestinationMetrics) {
+        if let Some(at) = at {
+            self.unlink(at);
+            if let Some(node) = self.entries.get_at_mut(at) {
+                node.entry = entry;
+            }
+            return self.link(at);
+        }
+        let (older, newer) = (NONE, NONE);
+        let node = Node {
+            entry,
+            older,
+            newer,
+        };
+        let Ok(id) = self.entries.insert(node) else {
+            return;
+        };
+        let (entries, key) = (&self.entries, self.key);
+        let hash = |at| {
+            let node = entries.get_at(at);
+            node.map_or(0, |node| key.hash_ip(node.entry.remote))
+        };
+        self.index.insert(key.hash_ip(entry.remote), id.index, hash);
+        self.link(id.index);
+    }
+
+    /// What is too old goes, and the oldest while there are too many; tells how many of these.
+    fn make_room(&mut self, now: Instant, config: &DestinationConfig) -> u64 {
         let mut evicted = 0;
-        while let Some((_, oldest)) = self.order.first_key_value() {
-            let remote = *oldest;
-            let aged = self.get(remote, entry.updated, config).is_none();
+        while let Some(node) = self.entries.get_at(self.oldest) {
+            let aged = !node.entry.is_fresh(now, config.max_age);
             if !aged && self.entries.len() <= config.entries as usize {
                 break;
             }
-            self.forget(remote);
+            self.remove(self.oldest);
             evicted += u64::from(!aged);
         }
         evicted
     }
 
     pub(crate) fn forget(&mut self, remote: IpAddr) -> bool {
-        let Some((update, _)) = self.entries.remove(&remote) else {
+        self.find(remote).is_some_and(|at| self.remove(at))
+    }
+
+    fn remove(&mut self, at: u32) -> bool {
+        self.unlink(at);
+        let id = self.entries.id_at(at);
+        let Some(node) = id.and_then(|id| self.entries.remove(id)) else {
             return false;
         };
-        self.order.remove(&update);
-        true
+        let hash = self.key.hash_ip(node.entry.remote);
+        self.index.remove(hash, at)
+    }
+
+    /// It is the newest from now on.
+    fn link(&mut self, at: u32) {
+        let before = core::mem::replace(&mut self.newest, at);
+        if let Some(node) = self.entries.get_at_mut(at) {
+            (node.older, node.newer) = (before, NONE);
+        }
+        match self.entries.get_at_mut(before) {
+            Some(node) => node.newer = at,
+            None => self.oldest = at,
+        }
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Some(node) = self.entries.get_at(at) else {
+            return;
+        };
+        let (older, newer) = (node.older, node.newer);
+        match self.entries.get_at_mut(older) {
+            Some(node) => node.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.entries.get_at_mut(newer) {
+            Some(node) => node.older = older,
+            None => self.newest = older,
+        }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.order.clear();
+        *self = Self::new(self.key);
     }
 
     /// All of them, by address, those beyond their age left out.
@@ -132,8 +248,15 @@ impl Destinations {
         now: Instant,
         max_age: Duration,
     ) -> impl Iterator<Item = DestinationMetrics> + '_ {
-        let entries = self.entries.values().map(|(_, entry)| *entry);
-        entries.filter(move |entry| now.saturating_duration_since(entry.updated) <= max_age)
+        let mut all = Vec::with_capacity(self.entries.len());
+        let mut at = self.oldest;
+        while let Some(node) = self.entries.get_at(at) {
+            all.push(node.entry);
+            at = node.newer;
+        }
+        all.retain(|entry| entry.is_fresh(now, max_age));
+        all.sort_unstable_by_key(|entry| entry.remote);
+        all.into_iter()
     }
 }
 
@@ -192,8 +315,7 @@ pub(crate) fn on_end(c: &Connection, cx: &mut Context) {
         reordering: c.cold.marks.has(ColdMarks::REORDERS),
         updated: cx.now,
     };
-    let entry = known(c, cx).map_or(found, |old| merge(&old, &found));
-    cx.counters.destinations_evicted += cx.destinations.put(entry, &config);
+    cx.counters.destinations_evicted += cx.destinations.learn(&found, &config);
 }
 
 /// What is known, and what one more connection has found: longer round trips count at once, shorter
@@ -260,19 +382,37 @@ mod tests {
     }
 
     use alloc::string::String;
-    use alloc::vec::Vec;
+
+    impl Destinations {
+        fn put(&mut self, entry: DestinationMetrics, config: &DestinationConfig) -> u64 {
+            self.keep(self.find(entry.remote), entry);
+            self.make_room(entry.updated, config)
+        }
+
+        /// The index and the list tell of the same entries.
+        fn check(&self) {
+            let (mut at, mut before, mut count) = (self.oldest, NONE, 0);
+            while let Some(node) = self.entries.get_at(at) {
+                assert_eq!(node.older, before);
+                assert_eq!(self.find(node.entry.remote), Some(at));
+                (before, at, count) = (at, node.newer, count + 1);
+            }
+            assert_eq!((before, count), (self.newest, self.entries.len()));
+            assert_eq!(self.index.is_empty(), count == 0);
+        }
+    }
 
     /// covers: 9040-5
     #[test]
     fn the_one_that_was_not_updated_for_the_longest_time_makes_room() {
-        let mut cache = Destinations::default();
+        let mut cache = Destinations::new(SipKey(1, 2));
         let config = config(2);
         assert_eq!(cache.put(entry(1, 1), &config), 0);
         assert_eq!(cache.put(entry(2, 2), &config), 0);
         assert_eq!(cache.put(entry(1, 3), &config), 0, "the same again");
         assert_eq!(cache.put(entry(3, 4), &config), 1);
         assert_eq!(remotes(&cache, at(4)), ["10.0.0.1", "10.0.0.3"]);
-        assert_eq!((cache.entries.len(), cache.order.len()), (2, 2));
+        cache.check();
         // One that is too old goes first, and nobody has lost anything by it.
         assert_eq!(cache.put(entry(4, 104), &config), 0);
         assert_eq!(remotes(&cache, at(104)), ["10.0.0.3", "10.0.0.4"]);
@@ -281,7 +421,7 @@ mod tests {
     /// covers: 9040-5
     #[test]
     fn what_is_too_old_is_not_used() {
-        let mut cache = Destinations::default();
+        let mut cache = Destinations::new(SipKey(1, 2));
         let config = config(2);
         cache.put(entry(1, 1), &config);
         let remote = entry(1, 1).remote;
@@ -291,7 +431,36 @@ mod tests {
         assert!(cache.forget(remote) && !cache.forget(remote));
         cache.put(entry(2, 1), &config);
         cache.clear();
-        assert!(cache.entries.is_empty() && cache.order.is_empty());
+        cache.check();
+        assert_eq!(cache.entries.len(), 0);
+    }
+
+    /// As a list in which the updated go to the end does it. covers: 9040-5
+    #[test]
+    fn the_order_is_that_of_the_last_updates() {
+        let mut cache = Destinations::new(SipKey(1, 2));
+        let config = config(50);
+        let mut order: Vec<u8> = Vec::new();
+        for n in 0..5_000u32 {
+            let last = (n.wrapping_mul(0x9e37_79b9) >> 24) as u8 % 100;
+            if n % 7 == 3 {
+                let remote = entry(last, 1).remote;
+                assert_eq!(cache.forget(remote), order.contains(&last));
+                order.retain(|other| *other != last);
+            } else {
+                order.retain(|other| *other != last);
+                order.push(last);
+                let room = order.len() > 50;
+                assert_eq!(cache.put(entry(last, 1), &config), u64::from(room));
+                order.drain(..usize::from(room));
+            }
+            cache.check();
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            let all = cache.iter(at(1), config.max_age).map(|entry| entry.remote);
+            assert!(all.eq(sorted.iter().map(|last| entry(*last, 1).remote)));
+        }
+        assert_eq!(order.len(), 50, "it was full");
     }
 
     /// covers: 9040-4

@@ -4,8 +4,11 @@
 use alloc::collections::VecDeque;
 use core::net::{IpAddr, SocketAddr};
 
+use hashbrown::HashTable;
+
 use crate::config::SocketOptions;
-use crate::event::ConnId;
+use crate::event::{ConnId, ListenerId};
+use crate::index::spread;
 use crate::ip::address::AddrId;
 use crate::slab::SlotId;
 use crate::time::{Instant, Tick};
@@ -190,5 +193,124 @@ impl Listener {
     /// covers: 4987-10
     pub(crate) fn is_full(&self) -> bool {
         self.accept_queue.len() >= self.options.backlog.max(1) as usize
+    }
+}
+
+/// A port and an address, or any.
+type Listens = (Option<u16>, Option<AddrId>);
+
+/// Listeners by what they listen on.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerIndex {
+    listeners: HashTable<(Listens, ListenerId)>,
+    /// How many there are at each port.
+    ports: HashTable<(u16, u32)>,
+    /// How many there are at any.
+    any_port: u32,
+}
+
+impl ListenerIndex {
+    fn hash(on: &Listens) -> u64 {
+        const ANY: u64 = 1 << 16;
+        let (port, addr) = on;
+        let port = port.map_or(ANY, u64::from);
+        let addr = addr.map_or(ANY, |addr| addr.0.into());
+        spread(port << 32 | addr)
+    }
+
+    pub(crate) fn get(&self, on: &Listens) -> Option<ListenerId> {
+        if on.0.is_none() && self.any_port == 0 {
+            return None;
+        }
+        let is = |(other, _): &(Listens, ListenerId)| other == on;
+        self.listeners.find(Self::hash(on), is).map(|(_, id)| *id)
+    }
+
+    pub(crate) fn contains_key(&self, on: &Listens) -> bool {
+        self.get(on).is_some()
+    }
+
+    /// Whether anybody listens on a port, at whatever address.
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        let is = |(other, _): &(u16, u32)| *other == port;
+        self.ports.find(spread(port.into()), is).is_some()
+    }
+
+    /// Files a listener where there is none.
+    pub(crate) fn insert(&mut self, on: Listens, id: ListenerId) {
+        let rehash = |(other, _): &(Listens, ListenerId)| Self::hash(other);
+        self.listeners
+            .insert_unique(Self::hash(&on), (on, id), rehash);
+        let Some(port) = on.0 else {
+            self.any_port += 1;
+            return;
+        };
+        let hash = |port: u16| spread(port.into());
+        let is = |(other, _): &(u16, u32)| *other == port;
+        match self.ports.find_mut(hash(port), is) {
+            Some((_, count)) => *count += 1,
+            None => {
+                let rehash = |(other, _): &(u16, u32)| hash(*other);
+                self.ports.insert_unique(hash(port), (port, 1), rehash);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, on: &Listens) {
+        let is = |(other, _): &(Listens, ListenerId)| other == on;
+        let Ok(found) = self.listeners.find_entry(Self::hash(on), is) else {
+            return;
+        };
+        found.remove();
+        let Some(port) = on.0 else {
+            self.any_port -= 1;
+            return;
+        };
+        let is = |(other, _): &(u16, u32)| *other == port;
+        let Ok(mut found) = self.ports.find_entry(spread(port.into()), is) else {
+            return;
+        };
+        found.get_mut().1 -= 1;
+        if found.get().1 == 0 {
+            found.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_listened_on_until_the_last_is_gone() {
+        let id = |index| {
+            let generation = 0;
+            ListenerId(SlotId { index, generation })
+        };
+        let mut index = ListenerIndex::default();
+        let (one, other) = (Some(AddrId(1)), Some(AddrId(2)));
+        let all = [
+            (Some(80), one),
+            (Some(80), None),
+            (None, other),
+            (None, None),
+        ];
+        for (n, on) in all.iter().enumerate() {
+            assert!(!index.contains_key(on));
+            index.insert(*on, id(n as u32));
+        }
+        for (n, on) in all.iter().enumerate() {
+            assert_eq!(index.get(on), Some(id(n as u32)));
+        }
+        assert_eq!(index.get(&(Some(80), other)), None);
+        assert!(index.has_port(80) && !index.has_port(81));
+        index.remove(&all[0]);
+        index.remove(&all[0]);
+        assert!(index.has_port(80) && !index.contains_key(&all[0]));
+        index.remove(&all[1]);
+        assert!(!index.has_port(80));
+        index.remove(&all[2]);
+        assert_eq!(index.get(&all[2]), None);
+        assert_eq!(index.get(&all[3]), Some(id(3)));
     }
 }

@@ -7,20 +7,9 @@ use core::net::SocketAddr;
 use proptest::prelude::*;
 use synfin_wire::FourTuple;
 
+use super::bucket::LINE;
 use super::*;
-use crate::demux::Place;
-use crate::demux::bucket::LINE;
-use crate::random::Secrets;
-
-fn flow(n: u32) -> FlowRef {
-    FlowRef::new(Place::Conn(n))
-}
-
-fn number(flow: FlowRef) -> u32 {
-    match flow.place() {
-        Place::Conn(n) | Place::HalfOpen(n) | Place::TimeWait(n) => n,
-    }
-}
+use crate::random::{Secrets, SipKey};
 
 /// A hash as good as a keyed one, of a number.
 fn mix(n: u32) -> u64 {
@@ -37,37 +26,36 @@ fn crowded(n: u32) -> u64 {
 }
 
 struct Tested {
-    table: FlowTable,
+    table: HashIndex,
     hash: fn(u32) -> u64,
 }
 
 impl Tested {
     fn new(hash: fn(u32) -> u64) -> Self {
         Self {
-            table: FlowTable::default(),
+            table: HashIndex::default(),
             hash,
         }
     }
 
     fn insert(&mut self, n: u32) {
         let hash = self.hash;
-        self.table
-            .insert(hash(n), flow(n), |other| hash(number(other)));
+        self.table.insert(hash(n), n, hash);
     }
 
     fn remove(&mut self, n: u32) -> bool {
-        self.table.remove((self.hash)(n), flow(n))
+        self.table.remove((self.hash)(n), n)
     }
 
     fn has(&self, n: u32) -> bool {
         let hash = (self.hash)(n);
         let bucket = self.table.bucket_of(hash);
-        let found = self.table.find_in(bucket, hash, |other| number(other) == n);
-        found == Some(flow(n))
+        let found = self.table.find_in(bucket, hash, |other| other == n);
+        found == Some(n)
     }
 }
 
-impl FlowTable {
+impl HashIndex {
     /// Entries in a line and behind it.
     fn chain(&self, bucket: u32) -> usize {
         let line = &self.line(bucket).expect("below the count").0;
@@ -152,13 +140,13 @@ fn a_flow_takes_the_place_of_another() {
     (0..1000).for_each(|n| tested.insert(n));
     for n in 0..1000 {
         let hash = crowded(n);
-        assert!(tested.table.replace(hash, flow(n), flow(n + 5000)));
-        assert!(!tested.table.replace(hash, flow(n), flow(n + 5000)));
+        assert!(tested.table.replace(hash, n, n + 5000));
+        assert!(!tested.table.replace(hash, n, n + 5000));
         let bucket = tested.table.bucket_of(hash);
         let found = tested
             .table
-            .find_in(bucket, hash, |other| other == flow(n + 5000));
-        assert_eq!(found, Some(flow(n + 5000)));
+            .find_in(bucket, hash, |other| other == n + 5000);
+        assert_eq!(found, Some(n + 5000));
     }
     tested.table.check();
 }
@@ -202,6 +190,29 @@ fn growth_and_shrinking_go_in_slices() {
     assert_eq!(tested.table.blocks.len(), 1, "memory went back");
 }
 
+/// Nor does a small one that goes up and down by a few.
+#[test]
+fn a_small_table_does_not_grow_and_shrink_all_the_time() {
+    for least in 1..40u32 {
+        let mut tested = Tested::new(mix);
+        (0..least).for_each(|n| tested.insert(n));
+        let mut changes = 0;
+        for _ in 0..100 {
+            for n in [least, least + 1] {
+                let lines = tested.table.lines;
+                tested.insert(n);
+                changes += u32::from(tested.table.lines != lines);
+            }
+            for n in [least, least + 1] {
+                let lines = tested.table.lines;
+                assert!(tested.remove(n));
+                changes += u32::from(tested.table.lines != lines);
+            }
+        }
+        assert!(changes <= 1, "{changes} with {least} entries");
+    }
+}
+
 /// A table at rest neither grows nor shrinks, however many flows come and go.
 #[test]
 fn a_table_at_rest_keeps_its_size() {
@@ -233,14 +244,41 @@ fn tuples_that_collide_under_a_guessed_key_do_not_under_ours() {
         .take(100_000)
         .collect();
     let longest = |secrets: &Secrets| {
-        let mut table = FlowTable::default();
+        let mut table = HashIndex::default();
         for n in &chosen {
             let hash = |n: u32| secrets.flow_hash(&tuple(n));
-            table.insert(hash(*n), flow(*n), |other| hash(number(other)));
+            table.insert(hash(*n), *n, hash);
         }
         table.longest_chain()
     };
     assert!(longest(&guessed) > 10 * LINE, "a bad key is seen");
     let ours = longest(&Secrets::new([9; 32]));
     assert!(ours <= CHAIN_MAX / 2, "{ours}");
+}
+
+/// The same with addresses alone, as destinations and local addresses of others are filed.
+/// covers: ATT-14
+#[test]
+fn addresses_that_collide_under_a_guessed_key_do_not_under_ours() {
+    let guessed = SipKey(1, 2);
+    let addr = |n: u32| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, (n >> 16) as u16, n as u16]);
+    let chosen: Vec<u32> = (0u32..)
+        .filter(|n| guessed.hash_ip(addr(*n)) % 64 == 7)
+        .take(20_000)
+        .collect();
+    let longest = |key: SipKey| {
+        let mut table = HashIndex::default();
+        for n in &chosen {
+            table.insert(key.hash_ip(addr(*n)), *n, |n| key.hash_ip(addr(n)));
+        }
+        table.longest_chain()
+    };
+    assert!(longest(guessed) > 10 * LINE, "a bad key is seen");
+    for key in [
+        Secrets::new([9; 32]).destination_key(),
+        Secrets::new([9; 32]).address_key(),
+    ] {
+        let ours = longest(key);
+        assert!(ours <= CHAIN_MAX / 2, "{ours}");
+    }
 }

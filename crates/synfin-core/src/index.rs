@@ -1,9 +1,10 @@
-//! The hash table of all flows. It holds no keys: the tables behind it do.
+//! From hashes to places in a table: of flows, and of what else strangers make many of. An index
+//! holds no keys: the tables behind it do.
 //!
 //! Linear hashing: the table grows by one line at a time, at the end, by splitting the one line
 //! whose entries may belong there, and shrinks the same way backwards. So it is as full with ten
 //! million flows as with ten thousand, and no call moves more than the entries of one line and of
-//! the small buckets behind it. Lines stand in blocks, which never move.
+//! the small buckets behind it. Lines stand in blocks, which never move once they are full.
 //!
 //! The hash is keyed from the seed of the stack, so nobody outside can aim at a line. A line has
 //! room for ten entries, and [`FILL`] stand in one on average; lines that wait to be split
@@ -12,11 +13,14 @@
 //! Invariants: only the first bucket behind a line has room; a line has none behind it unless it
 //! is full.
 
+mod bucket;
+
 use alloc::vec::Vec;
 use core::mem::replace;
+use core::net::IpAddr;
 
-use super::FlowRef;
-use super::bucket::{Bucket, END, Entry, Line, MORE};
+use bucket::{Bucket, END, Entry, Line, MORE};
+
 use crate::slab::Slab;
 
 /// Lines in a block: 64 KiB.
@@ -25,24 +29,24 @@ const BLOCK: u32 = 1024;
 const LARGE: u32 = 4096;
 /// Twice the entries for each line above which the table grows.
 const FILL_TWICE: u64 = 17;
-/// Entries for each line below which it shrinks: far enough from the above that a table at rest
-/// does neither.
+/// Entries for each line that is left below which it shrinks: far enough from the above that a
+/// table at rest does neither.
 const SPARSE: u64 = 5;
 /// Entries that one call moves at most, except with a chance that is not worth a limit: 2^-58 for
 /// each line (Poisson with a mean of 17).
 #[cfg(test)]
 pub(crate) const CHAIN_MAX: usize = 64;
 
-/// From hashes to flows.
+/// From hashes to places. The same place is in it once at most.
 #[derive(Debug)]
-pub(crate) struct FlowTable {
+pub(crate) struct HashIndex {
     blocks: Vec<Vec<Line>>,
     lines: u32,
     more: Slab<Bucket<MORE>>,
     len: u64,
 }
 
-impl Default for FlowTable {
+impl Default for HashIndex {
     fn default() -> Self {
         Self {
             blocks: Vec::new(),
@@ -53,12 +57,35 @@ impl Default for FlowTable {
     }
 }
 
+/// A hash without a key, for tables of what only the configuration chooses: nobody who would crowd
+/// them has a say in it.
+#[inline]
+pub(crate) fn spread(n: u64) -> u64 {
+    // The bits of pi, in two odd halves: any that have no pattern would do.
+    const FIRST: u64 = 0x243f_6a88_85a3_08d3;
+    const SECOND: u128 = 0x1319_8a2e_0370_7345;
+    let product = u128::from(n ^ FIRST) * SECOND;
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// The same of an address.
+#[inline]
+pub(crate) fn spread_ip(addr: IpAddr) -> u64 {
+    match addr {
+        IpAddr::V4(addr) => spread(addr.to_bits().into()),
+        IpAddr::V6(addr) => {
+            let bits = addr.to_bits();
+            spread(spread((bits >> 64) as u64) ^ bits as u64)
+        }
+    }
+}
+
 /// The bits of a hash that an entry keeps; the line is named by others.
 fn tag_of(hash: u64) -> u16 {
     (hash >> 48) as u16
 }
 
-impl FlowTable {
+impl HashIndex {
     /// The line in which a hash belongs. Apart from [`find_in`](Self::find_in), so that the lines
     /// of many segments can be [touched](Self::touch) before the first is looked up.
     pub(crate) fn bucket_of(&self, hash: u64) -> u32 {
@@ -82,56 +109,68 @@ impl FlowTable {
         self.lines >= LARGE
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first place with this hash that is the right one.
+    pub(crate) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        self.find_in(self.bucket_of(hash), hash, is)
+    }
+
     pub(crate) fn find_in(
         &self,
         bucket: u32,
         hash: u64,
-        mut is: impl FnMut(FlowRef) -> bool,
-    ) -> Option<FlowRef> {
+        mut is: impl FnMut(u32) -> bool,
+    ) -> Option<u32> {
         let tag = tag_of(hash);
         let line = &self.line(bucket)?.0;
-        if let Some(flow) = line.find(tag, &mut is) {
-            return Some(flow);
+        if let Some(place) = line.find(tag, &mut is) {
+            return Some(place);
         }
         let mut next = line.next();
         while let Some(more) = self.more.get_at(next) {
-            if let Some(flow) = more.find(tag, &mut is) {
-                return Some(flow);
+            if let Some(place) = more.find(tag, &mut is) {
+                return Some(place);
             }
             next = more.next();
         }
         None
     }
 
-    /// Adds a flow, and splits a line if the table is full. `rehash` gives the hash of a flow
+    /// Adds a place, and splits a line if the table is full. `rehash` gives the hash of one
     /// that is here already.
-    pub(crate) fn insert(&mut self, hash: u64, flow: FlowRef, rehash: impl Fn(FlowRef) -> u64) {
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, rehash: impl Fn(u32) -> u64) {
         self.len += 1;
         if self.len * 2 > u64::from(self.lines) * FILL_TWICE {
             self.grow(rehash);
         }
         let tag = tag_of(hash);
-        self.add(self.bucket_of(hash), Entry { tag, flow });
+        self.add(self.bucket_of(hash), Entry { tag, place });
     }
 
-    /// Puts a flow in the place of another with the same hash; tells whether that was here.
-    pub(crate) fn replace(&mut self, hash: u64, flow: FlowRef, by: FlowRef) -> bool {
+    /// Puts a place where another with the same hash is; tells whether that was here.
+    pub(crate) fn replace(&mut self, hash: u64, place: u32, by: u32) -> bool {
         let tag = tag_of(hash);
-        self.replace_in(self.bucket_of(hash), flow, Entry { tag, flow: by })
+        self.replace_in(self.bucket_of(hash), place, Entry { tag, place: by })
     }
 
-    /// Removes exactly this entry, if it is there.
-    pub(crate) fn remove(&mut self, hash: u64, flow: FlowRef) -> bool {
+    /// Removes exactly this place, if it is there.
+    pub(crate) fn remove(&mut self, hash: u64, place: u32) -> bool {
         let bucket = self.bucket_of(hash);
         let Some(last) = self.last_of(bucket) else {
             return false;
         };
-        if last.flow != flow && !self.replace_in(bucket, flow, last) {
+        if last.place != place && !self.replace_in(bucket, place, last) {
             return false;
         }
         self.pop(bucket);
         self.len -= 1;
-        if self.lines > 1 && self.len < u64::from(self.lines) * SPARSE {
+        if self.len < u64::from(self.lines - 1) * SPARSE {
             self.shrink();
         }
         true
@@ -162,10 +201,7 @@ impl FlowTable {
         let mut more = Bucket::new(next);
         more.push(entry);
         let id = self.more.insert(more);
-        debug_assert!(
-            id.is_ok(),
-            "the limits of flows are below what 24 bits name"
-        );
+        debug_assert!(id.is_ok(), "the limits are below what 24 bits name");
         if let (Ok(id), Some(line)) = (id, self.line_mut(bucket)) {
             line.0.set_next(id.index);
         }
@@ -195,16 +231,16 @@ impl FlowTable {
         last
     }
 
-    fn replace_in(&mut self, bucket: u32, flow: FlowRef, by: Entry) -> bool {
+    fn replace_in(&mut self, bucket: u32, place: u32, by: Entry) -> bool {
         let Some(line) = self.line_mut(bucket) else {
             return false;
         };
-        if line.0.replace(flow, by) {
+        if line.0.replace(place, by) {
             return true;
         }
         let mut next = line.0.next();
         while let Some(more) = self.more.get_at_mut(next) {
-            if more.replace(flow, by) {
+            if more.replace(place, by) {
                 return true;
             }
             next = more.next();
@@ -213,10 +249,14 @@ impl FlowTable {
     }
 
     /// One line more, with those entries of another that belong there now.
-    fn grow(&mut self, rehash: impl Fn(FlowRef) -> u64) {
+    fn grow(&mut self, rehash: impl Fn(u32) -> u64) {
         let new = self.lines;
         if new % BLOCK == 0 {
-            self.blocks.push(Vec::with_capacity(BLOCK as usize));
+            self.blocks.push(match new {
+                // A small table is no larger than it must be.
+                0 => Vec::new(),
+                _ => Vec::with_capacity(BLOCK as usize),
+            });
         }
         let Some(block) = self.blocks.last_mut() else {
             return;
@@ -231,7 +271,7 @@ impl FlowTable {
             return;
         };
         let line = replace(line, Line(Bucket::new(END)));
-        self.spread(line, |table, entry| table.bucket_of(rehash(entry.flow)));
+        self.spread(line, |table, entry| table.bucket_of(rehash(entry.place)));
     }
 
     /// One line less: its entries go back to the line from which it was split.
