@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::buffer::Pressure;
 use crate::demux::{FlowRef, Place};
 use crate::slab::SlotId;
-use crate::stack::{EventSource, HORIZON, Stack, Tables, TimerKey};
+use crate::stack::{EventSource, HORIZON, Stack, TimerKey};
 use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
@@ -31,14 +31,10 @@ impl Touched {
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
-}
 
-impl Tables {
-    fn touch_later(&mut self, index: u32) {
-        let c = self.conns.get_at_mut(index);
-        if c.is_some_and(|c| !c.cold.marks.put(ColdMarks::TOUCHED)) {
-            self.touched.list.push(index);
-        }
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 }
 
@@ -72,12 +68,7 @@ impl Stack {
         if !c.cold.events.is_empty() && !c.marks.put(Marks::EVENT_QUEUED) {
             self.events.push_back(EventSource::Conn(id));
         }
-        if !c.cold.marks.put(ColdMarks::TOUCHED) {
-            self.tables.touched.list.push(id.index);
-            if self.tables.touched.list.len() >= TOUCHED_MAX {
-                self.settle_touched();
-            }
-        }
+        self.touch(id.index);
     }
 
     /// The connection was asked, and has nothing to send now.
@@ -91,7 +82,18 @@ impl Stack {
                 self.settle_rest(id);
             }
         } else {
-            self.tables.touch_later(index);
+            self.touch(index);
+        }
+    }
+
+    /// Its timers and memory are to be looked at.
+    fn touch(&mut self, index: u32) {
+        let c = self.tables.conns.get_at_mut(index);
+        if c.is_some_and(|c| !c.cold.marks.put(ColdMarks::TOUCHED)) {
+            self.tables.touched.list.push(index);
+            if self.tables.touched.list.len() >= TOUCHED_MAX {
+                self.settle_touched();
+            }
         }
     }
 

@@ -76,6 +76,50 @@ fn a_crossing_syn_sets_the_variables_of_the_window() {
     assert_eq!(c.snd.wl2, SeqNum::new(0), "a SYN acknowledges nothing");
 }
 
+/// A device that takes nothing keeps no timer waiting: after a connection was touched the stack
+/// wants to be called at once, and knows its deadline then.
+#[test]
+fn a_device_that_takes_nothing_delays_no_timer() {
+    let now = at_second(1);
+    let mut stack = Stack::new(StackConfig::default(), Memory::default(), [7; 32]).expect("sound");
+    let device = stack.add_device(DeviceCaps::ip(1500));
+    stack.add_address(device, OWN.into(), 24);
+    let opened = stack.connect(now, (PEER, 80).into(), ConnectOptions::default());
+    opened.expect("free");
+    assert!(stack.poll_transmit(now, device).is_some(), "our SYN");
+    assert_eq!(stack.poll_timeout(), Some(now), "it was touched");
+    stack.handle_timeout(now);
+    assert!(stack.poll_timeout().is_some_and(|at| at > now));
+    let mut at = now;
+    while stack.poll_transmit(at, device).is_none() {
+        at = stack.poll_timeout().expect("the SYN may be lost");
+        assert!(at < at_second(3), "it is sent again");
+        stack.handle_timeout(at);
+    }
+    assert!(at >= at_second(2), "after a second");
+}
+
+/// However many are touched before anybody asks, a call looks at no more than 256 of them.
+#[test]
+fn what_was_touched_does_not_pile_up() {
+    let now = at_second(1);
+    let mut stack = Stack::new(StackConfig::default(), Memory::default(), [7; 32]).expect("sound");
+    let device = stack.add_device(DeviceCaps::ip(1500));
+    stack.add_address(device, OWN.into(), 24);
+    for _ in 0..2000 {
+        let opened = stack.connect(now, (PEER, 80).into(), ConnectOptions::default());
+        opened.expect("free");
+        assert!(stack.tables.touched.len() < 256);
+    }
+    let mut sent = 0;
+    while stack.poll_transmit(now, device).is_some() {
+        sent += 1;
+        assert!(stack.tables.touched.len() < 256);
+    }
+    assert_eq!((sent, stack.tables.touched.len()), (2000, 0));
+    assert!(stack.poll_timeout().is_some_and(|at| at > now));
+}
+
 fn at_second(n: u64) -> Instant {
     Instant::from_nanos(n * 1_000_000_000)
 }

@@ -2,7 +2,7 @@
 //! call it after every step.
 
 use crate::state::State;
-use crate::tcp::connection::{Connection, Marks};
+use crate::tcp::connection::{ColdMarks, Connection, Marks};
 
 /// Panics, with the name of the rule, when something is broken.
 /// covers: INV-1, INV-5, INV-6, INV-7, INV-10, INV-11, INV-16
@@ -107,7 +107,9 @@ fn check_flight(c: &Connection) {
 }
 
 fn check_timers(c: &Connection) {
-    if c.marks.has(Marks::OFF_WIRE) || c.state == State::Closed {
+    // What was just touched has its timers looked at when it has said what it has to say.
+    let touched = c.cold.marks.has(ColdMarks::TOUCHED);
+    if c.marks.has(Marks::OFF_WIRE) || c.state == State::Closed || touched {
         return;
     }
     let Some(active) = &c.active else {
