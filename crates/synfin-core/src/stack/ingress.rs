@@ -362,6 +362,7 @@ fn is_discovery(packet: &Packet, payload: &[u8]) -> bool {
 }
 
 /// covers: 9293-MUST-3, 9293-U8, 6056-6, EV-0
+#[inline]
 fn parse_segment(packet: &Packet, chunk: &mut Chunk) -> Result<(FourTuple, Seg), DropReason> {
     let end = packet.payload_start + packet.payload_len;
     let bytes = &chunk.as_slice()[packet.payload_start..end];

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use synfin_wire::checksum::{self, Sum};
+use synfin_wire::checksum;
 use synfin_wire::tcp::{self, Header, Options};
 use synfin_wire::{Flags, FourTuple, SeqNum, protocol};
 
@@ -63,6 +63,7 @@ impl Payload {
     }
 }
 
+#[inline]
 pub(super) fn payload_for(
     c: &Connection,
     cx: &Context,
@@ -80,6 +81,7 @@ pub(super) fn payload_for(
     })
 }
 
+#[inline]
 pub(super) fn payload_of(conns: &Slab<Connection>, payload: Option<Payload>) -> Slices<'_> {
     match payload {
         None => Slices::default(),
@@ -95,6 +97,7 @@ pub(super) fn payload_of(conns: &Slab<Connection>, payload: Option<Payload>) -> 
 
 /// Packets that may be fragmented need numbers of their own, and those should not tell how many
 /// others there are. covers: 6864-1, 1191-4, ATT-24
+#[inline]
 pub(super) fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u16> {
     if !path_mtu::may_be_fragmented(c, cx) {
         return None;
@@ -107,6 +110,7 @@ pub(super) fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -
 }
 
 /// covers: 9293-MUST-14, 9293-SHLD-5, 9293-MUST-65, 7323-10, 7323-13, 2018-1, 2018-3
+#[inline]
 pub(super) fn options_of(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     let mut options = Options::default();
     if emission.flags.contains(Flags::SYN) {
@@ -150,6 +154,7 @@ fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
     }
 }
 
+#[inline]
 pub(super) fn outgoing(
     c: &Connection,
     cx: &Context,
@@ -185,6 +190,7 @@ pub(super) fn outgoing(
 }
 
 /// covers: 8504-1
+#[inline]
 pub(super) fn flow_label(cx: &Context, tuple: &FourTuple) -> u32 {
     if tuple.is_ipv6() {
         cx.secrets.flow_label(tuple)
@@ -193,6 +199,7 @@ pub(super) fn flow_label(cx: &Context, tuple: &FourTuple) -> u32 {
     }
 }
 
+#[inline]
 pub(super) fn trace_sent(
     cx: &mut Context,
     flow: FlowId,
@@ -200,9 +207,20 @@ pub(super) fn trace_sent(
     shift: Shift,
     reason: SendReason,
 ) -> Option<TraceSeq> {
-    if !cx.tracer.is_on() {
-        return None;
+    if cx.tracer.is_on() {
+        record_sent(cx, flow, out, shift, reason)
+    } else {
+        None
     }
+}
+
+fn record_sent(
+    cx: &mut Context,
+    flow: FlowId,
+    out: &Outgoing,
+    shift: Shift,
+    reason: SendReason,
+) -> Option<TraceSeq> {
     let header = &out.header;
     let seg = Seg {
         seq: header.seq,
@@ -234,38 +252,37 @@ pub(super) fn write(
     offload: bool,
 ) -> Checksum {
     let (src, dst) = (out.tuple.local.ip(), out.tuple.remote.ip());
-    let flow_label = flow_label(cx, &out.tuple);
     let meta = IpMeta {
         src,
         dst,
         protocol: protocol::TCP,
         ttl: out.ttl,
         tos: out.tos,
-        flow_label,
+        flow_label: flow_label(cx, &out.tuple),
         fragment_id: out.fragment_id,
     };
     let ip_len = meta.header_len();
     let tcp_len = out.header.header_len();
+    let len = tcp_len + payload.len();
     let start = to.len();
     to.resize(start + ip_len + tcp_len, 0);
-    meta.emit(tcp_len + payload.len(), &mut to[start..]);
-    let segment = &mut to[start + ip_len..];
-    out.header.emit(segment);
-    let len = (tcp_len + payload.len()) as u32;
-    let mut sum: Sum = checksum::pseudo_header(src, dst, protocol::TCP, len);
+    let (ip, segment) = to[start..].split_at_mut(ip_len);
+    meta.emit(len, ip);
+    // A segment is no longer than a packet.
+    let mut sum = checksum::pseudo_header(src, dst, protocol::TCP, len as u32);
     if offload {
         // The device adds header and text to what stands in the field.
-        let partial = !sum.finish();
-        segment[16..18].copy_from_slice(&partial.to_be_bytes());
+        out.header.emit(segment);
+        let field = tcp::CHECKSUM_OFFSET..tcp::CHECKSUM_OFFSET + 2;
+        segment[field].copy_from_slice(&sum.fold().to_be_bytes());
         return Checksum::Partial {
             start: (start + ip_len) as u16,
-            offset: 16,
+            offset: tcp::CHECKSUM_OFFSET as u16,
         };
     }
-    sum.add(segment);
     for piece in payload.iter() {
         sum.add(piece);
     }
-    tcp::fill_checksum(segment, sum);
+    out.header.emit_with_checksum(sum, segment);
     Checksum::Complete
 }
