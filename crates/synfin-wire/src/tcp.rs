@@ -16,7 +16,7 @@ use crate::writer::{put_words, u16_at, u32_at};
 use crate::{ParseError, SeqNum, protocol};
 
 pub use flags::Flags;
-use options::TIMESTAMPS_ALONE;
+use options::{TIMESTAMPS_ALONE, TIMESTAMPS_ALONE_LEN};
 
 pub use layout::options_len;
 pub use options::{AccEcn, AccEcnOrder, FastOpenCookie, Options, Timestamps, UserTimeout};
@@ -190,6 +190,11 @@ impl Header {
     /// When `buf` is shorter than [`header_len`](Self::header_len).
     #[inline]
     pub fn emit_with_checksum(&self, mut sum: Sum, buf: &mut [u8]) -> usize {
+        if self.options.is_usual() {
+            if let Some(timestamps) = self.options.timestamps {
+                return self.emit_usual(timestamps, sum, buf);
+            }
+        }
         let len = self.header_len();
         let mut words = self.words(len);
         let options = &mut buf[HEADER_LEN..len];
@@ -198,6 +203,20 @@ impl Header {
         words[4] |= u32::from(sum.finish()) << 16;
         put_words(&words, buf);
         len
+    }
+
+    /// With timestamps alone the whole header is words.
+    #[inline]
+    fn emit_usual(&self, timestamps: Timestamps, mut sum: Sum, buf: &mut [u8]) -> usize {
+        const LEN: usize = HEADER_LEN + TIMESTAMPS_ALONE_LEN;
+        let [ports, seq, ack, control, urgent] = self.words(LEN);
+        let head = u32::from_be_bytes(TIMESTAMPS_ALONE);
+        let (val, ecr) = (timestamps.val, timestamps.ecr);
+        let mut words = [ports, seq, ack, control, urgent, head, val, ecr];
+        sum.add_before(&words, &[]);
+        words[4] |= u32::from(sum.finish()) << 16;
+        put_words(&words, buf);
+        LEN
     }
 
     /// The fixed header, `len` octets with the options.

@@ -113,10 +113,11 @@ pub(crate) fn parse(frame: &[u8]) -> Result<Packet, Refused> {
 /// covers: 791-1, 1122-2, 1122-6, 1122-8, 9293-MUST-50, 6864-2
 #[inline]
 fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
-    let header = Ipv4Header::parse(frame).map_err(|error| match error {
-        ParseError::Truncated => DropReason::Truncated,
-        _ => DropReason::BadIpHeader,
-    })?;
+    let header = match Ipv4Header::parse(frame) {
+        Ok(header) => header,
+        Err(ParseError::Truncated) => return Err(DropReason::Truncated),
+        Err(_) => return Err(DropReason::BadIpHeader),
+    };
     if !ipv4::verify_checksum(frame) {
         return Err(DropReason::BadIpChecksum);
     }

@@ -366,7 +366,9 @@ fn is_discovery(packet: &Packet, payload: &[u8]) -> bool {
 fn parse_segment(packet: &Packet, chunk: &mut Chunk) -> Result<(FourTuple, Seg), DropReason> {
     let end = packet.payload_start + packet.payload_len;
     let bytes = &chunk.as_slice()[packet.payload_start..end];
-    let segment = Segment::parse(bytes).map_err(|_| DropReason::BadTcpHeader)?;
+    let Ok(segment) = Segment::parse(bytes) else {
+        return Err(DropReason::BadTcpHeader);
+    };
     if !Segment::verify_checksum(bytes, packet.src, packet.dst) {
         return Err(DropReason::BadTcpChecksum);
     }
