@@ -178,9 +178,10 @@ impl ChunkList {
 
     /// Copies octets out; tells how many.
     pub(crate) fn peek(&self, offset: usize, buf: &mut [u8]) -> usize {
+        let wanted = buf.len().min(self.len.saturating_sub(offset));
         let mut done = 0;
-        while done < buf.len() {
-            let slices = self.slices(offset + done, buf.len() - done);
+        while done < wanted {
+            let slices = self.slices(offset + done, wanted - done);
             if slices.is_empty() {
                 break;
             }

@@ -87,10 +87,10 @@ pub(super) fn payload_of(conns: &Slab<Connection>, payload: Option<Payload>) -> 
         None => Slices::default(),
         Some(Payload::ProbeOctet) => Slices::of(&[0]),
         Some(Payload::Text { conn, offset, len }) => {
-            let active = conns.get_at(conn).and_then(|c| c.active.as_ref());
-            active.map_or_else(Slices::default, |active| {
-                active.send.queue.slices(offset, len)
-            })
+            match conns.get_at(conn).and_then(|c| c.active.as_ref()) {
+                Some(active) => active.send.queue.slices(offset, len),
+                None => Slices::default(),
+            }
         }
     }
 }
@@ -242,6 +242,9 @@ fn record_sent(
     )
 }
 
+/// Room for the longest headers.
+const NO_HEADERS: [u8; 100] = [0; 100];
+
 /// Writes IP and TCP header behind what stands in `to`. covers: 9293-MUST-2, 9293-MUST-48,
 /// 9293-MUST-49, 8504-1
 pub(super) fn write(
@@ -265,7 +268,7 @@ pub(super) fn write(
     let tcp_len = out.header.header_len();
     let len = tcp_len + payload.len();
     let start = to.len();
-    to.resize(start + ip_len + tcp_len, 0);
+    to.extend_from_slice(&NO_HEADERS[..ip_len + tcp_len]);
     let (ip, segment) = to[start..].split_at_mut(ip_len);
     meta.emit(len, ip);
     // A segment is no longer than a packet.
