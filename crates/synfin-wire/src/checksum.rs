@@ -5,10 +5,10 @@
 //! machine loads them and only the result is turned round. Whoever adds pieces need not care
 //! where they are cut: an odd length is remembered.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A one's complement sum over the pieces added so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
     /// Sum of 16-bit words in native byte order, carries not yet folded.
     total: u64,
@@ -29,18 +29,36 @@ impl Sum {
     }
 
     /// Adds a piece that follows the ones before, whatever their lengths.
+    #[inline]
     pub fn add(&mut self, bytes: &[u8]) {
         self.append(sum_words(bytes), bytes.len());
     }
 
     /// Adds a number as it stands on the wire, most significant octet first.
+    #[inline]
     pub fn add_u16(&mut self, value: u16) {
         self.append(u64::from(value.to_be()), 2);
     }
 
     /// Adds a number as it stands on the wire, most significant octet first.
+    #[inline]
     pub fn add_u32(&mut self, value: u32) {
         self.append(u64::from(value.to_be()), 4);
+    }
+
+    /// Adds what stands before the pieces so far and has an even length: a header, in words as they
+    /// are read, and its options.
+    #[inline]
+    pub(crate) fn add_before(&mut self, words: &[u32], options: &[u8]) {
+        debug_assert!(
+            options.len() % 2 == 0,
+            "a header is a multiple of four octets"
+        );
+        let numbers = words.iter().map(|word| u64::from(word.to_be()));
+        self.total = add_around(self.total, numbers.sum());
+        if !options.is_empty() {
+            self.total = add_around(self.total, sum_words(options));
+        }
     }
 
     /// Copies `src` to the start of `dst` and adds it in the same pass.
@@ -53,52 +71,88 @@ impl Sum {
 
     /// The sum itself, not complemented: what a device with checksum offload wants to find in the
     /// checksum field when it finishes the work.
+    #[inline]
     pub const fn fold(self) -> u16 {
         u16::from_be(fold(self.total))
     }
 
     /// The checksum: the complement of the sum.
+    #[inline]
     pub const fn finish(self) -> u16 {
         !self.fold()
     }
 
+    #[inline]
     fn append(&mut self, words: u64, len: usize) {
-        let words = fold(words);
-        // A piece that starts in the middle of a word has its octets in the other places.
-        let words = if self.odd { words.swap_bytes() } else { words };
-        self.total += u64::from(words);
+        let words = if self.odd {
+            // A piece that starts in the middle of a word has its octets in the other places.
+            u64::from(fold(words).swap_bytes())
+        } else {
+            words
+        };
+        self.total = add_around(self.total, words);
         self.odd ^= len % 2 == 1;
     }
 }
 
+/// What was added counts, not in which pieces.
+impl PartialEq for Sum {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |sum: &Self| (fold(sum.total), sum.odd, sum.invalid);
+        key(self) == key(other)
+    }
+}
+
+impl Eq for Sum {}
+
 /// The sum over the pseudo-header of a TCP, UDP or ICMPv6 packet of `len` octets. Addresses of
 /// different families give a sum that never verifies. covers: 9293-MUST-2, 8200-11
+#[inline]
 pub fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: u8, len: u32) -> Sum {
-    let mut sum = Sum::new();
-    match (src, dst) {
+    let rest = u64::from(u16::from(protocol).to_be()) + u64::from(len.to_be());
+    let (total, invalid) = match (src, dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            sum.add_u32(src.to_bits());
-            sum.add_u32(dst.to_bits());
+            let word = |addr: Ipv4Addr| u64::from(u32::from_ne_bytes(addr.octets()));
+            (rest + word(src) + word(dst), false)
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum.add(&src.octets());
-            sum.add(&dst.octets());
+            let (src, dst) = (words_of(src), words_of(dst));
+            (add_around(add_around(src, dst), rest), false)
         }
-        _ => sum.invalid = true,
+        _ => (rest, true),
+    };
+    Sum {
+        total,
+        odd: false,
+        invalid,
     }
-    sum.add_u16(u16::from(protocol));
-    sum.add_u32(len);
-    sum
+}
+
+#[inline]
+fn words_of(addr: Ipv6Addr) -> u64 {
+    let words = u128::from_ne_bytes(addr.octets());
+    add_around(words as u64, (words >> 64) as u64)
 }
 
 /// Whether a sum over pseudo-header and packet, checksum field included, is right. Both zeros of
 /// one's complement arithmetic are. covers: ATT-75
+#[inline]
 pub const fn verify(sum: Sum) -> bool {
     sum.fold() == 0xffff && !sum.invalid
 }
 
+/// One's complement addition of 64-bit words: a carry out of the top counts as one, as it does out
+/// of 16 bits.
+#[inline]
+const fn add_around(a: u64, b: u64) -> u64 {
+    let (sum, carry) = a.overflowing_add(b);
+    // After a carry the sum is below the largest number.
+    sum + carry as u64
+}
+
 /// Adds the carries until 16 bits are left.
-const fn fold(mut total: u64) -> u16 {
+#[inline]
+pub(crate) const fn fold(mut total: u64) -> u16 {
     total = (total & 0xffff_ffff) + (total >> 32);
     total = (total & 0xffff_ffff) + (total >> 32);
     let mut total = total as u32;
@@ -107,29 +161,30 @@ const fn fold(mut total: u64) -> u16 {
     total as u16
 }
 
-/// Octets summed per step of the inner loop.
-const STEP: usize = 32;
+/// Octets of a chain of additions, each of which takes the carry of the one before.
+const CHAIN: usize = 64;
 
-/// Two chains of additions with carry, the quickest that a compiler makes of safe code on every
-/// 64-bit machine: a loop over 32-bit lanes comes out four times slower where it does not
-/// happen to be put in vectors.
-type Chains = [u128; 2];
+/// Octets per step of the inner loop. Two chains run beside each other: a processor that looks
+/// ahead adds both at the same time. No loop over lanes is as quick where vectors are 16 octets
+/// wide (docs/decisions/0015-checksum-in-two-chains.md).
+const STEP: usize = 2 * CHAIN;
 
 fn sum_words(bytes: &[u8]) -> u64 {
     if bytes.len() < STEP {
         // Most headers: nothing to join.
         return sum_rest(bytes);
     }
-    let mut chains = Chains::default();
+    let mut chains = [0; 2];
     let mut steps = bytes.chunks_exact(STEP);
     for step in steps.by_ref() {
         add_step(&mut chains, step);
     }
-    join(chains) + sum_rest(steps.remainder())
+    let total = add_around(chains[0], chains[1]);
+    add_around(total, sum_rest(steps.remainder()))
 }
 
 fn copy_and_sum_words(src: &[u8], dst: &mut [u8]) -> u64 {
-    let mut chains = Chains::default();
+    let mut chains = [0; 2];
     let mut from = src.chunks_exact(STEP);
     let mut to = dst.chunks_exact_mut(STEP);
     for (from, to) in from.by_ref().zip(to.by_ref()) {
@@ -138,41 +193,60 @@ fn copy_and_sum_words(src: &[u8], dst: &mut [u8]) -> u64 {
     }
     let rest = from.remainder();
     to.into_remainder().copy_from_slice(rest);
-    join(chains) + sum_rest(rest)
+    add_around(add_around(chains[0], chains[1]), sum_rest(rest))
 }
 
 #[inline(always)]
-fn add_step(chains: &mut Chains, step: &[u8]) {
-    for (number, word) in step.chunks_exact(8).enumerate() {
-        let word = [
-            word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7],
-        ];
-        chains[number % 2] += u128::from(u64::from_ne_bytes(word));
+fn add_step(chains: &mut [u64; 2], step: &[u8]) {
+    let (first, second) = step.split_at(CHAIN);
+    chains[0] = add_chain(chains[0], first);
+    chains[1] = add_chain(chains[1], second);
+}
+
+/// One addition with carry per word.
+#[inline(always)]
+fn add_chain(mut total: u64, words: &[u8]) -> u64 {
+    let mut carry = false;
+    for number in 0..CHAIN / 8 {
+        let (sum, over) = total.overflowing_add(word_at(words, 8 * number));
+        let (sum, again) = sum.overflowing_add(u64::from(carry));
+        (total, carry) = (sum, over | again);
     }
+    // A chain begins without carry: whenever there is one, the sum is below the largest number.
+    total + u64::from(carry)
 }
 
-/// The 16-bit words of all chains, carries included: 2^64, 2^32 and 2^16 count as one.
-fn join(chains: Chains) -> u64 {
-    let total = chains[0] + chains[1];
-    let (high, low) = ((total >> 64) as u64, total as u64);
-    high + (low >> 32) + (low & 0xffff_ffff)
-}
-
+/// The sum over fewer octets than a step: a header, or what is left of a text.
+#[inline]
 fn sum_rest(rest: &[u8]) -> u64 {
-    let number = |a, b, c, d| u64::from(u32::from_ne_bytes([a, b, c, d]));
-    let mut words = rest.chunks_exact(4);
+    let mut words = rest.chunks_exact(8);
     let mut total = 0;
     for word in words.by_ref() {
-        total += number(word[0], word[1], word[2], word[3]);
+        total = add_around(total, word_at(word, 0));
     }
-    // The last word is filled up with zeros.
-    total
-        + match *words.remainder() {
-            [a] => number(a, 0, 0, 0),
-            [a, b] => number(a, b, 0, 0),
-            [a, b, c] => number(a, b, c, 0),
-            _ => 0,
-        }
+    add_around(total, last_word(words.remainder()))
+}
+
+/// Up to seven octets, filled up with zeros.
+#[inline]
+fn last_word(rest: &[u8]) -> u64 {
+    if let Ok(four) = <[u8; 4]>::try_from(rest) {
+        // What is left of most headers.
+        return u32::from_ne_bytes(four).into();
+    }
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    u64::from_ne_bytes(word)
+}
+
+/// The eight octets at `at`. Callers have checked the length.
+#[inline(always)]
+fn word_at(octets: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&octets[at..at + 8]);
+    u64::from_ne_bytes(word)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 use core::net::Ipv4Addr;
 
 use crate::ParseError;
-use crate::checksum::{Sum, verify};
-use crate::writer::{Writer, array_at, u16_at};
+use crate::checksum::{Sum, fold, verify};
+use crate::writer::{array_at, put_words, u16_at};
 
 /// Octets of a header without options.
 pub const HEADER_LEN: usize = 20;
@@ -64,16 +64,15 @@ impl Ipv4Header {
 
     /// Reads the header of `packet`, which may be followed by padding. The checksum is not looked
     /// at. covers: 791-1, 1122-1, ATT-39, ATT-64
+    #[inline]
     pub fn parse(packet: &[u8]) -> Result<Self, ParseError> {
         let first = *packet.first().ok_or(ParseError::Truncated)?;
         if first >> 4 != 4 {
             return Err(ParseError::BadVersion);
         }
-        if packet.len() < HEADER_LEN {
-            return Err(ParseError::Truncated);
-        }
+        let fixed: &[u8; HEADER_LEN] = packet.first_chunk().ok_or(ParseError::Truncated)?;
         let header_len = usize::from(first & 0x0f) * 4;
-        let total_len = u16_at(packet, 2);
+        let total_len = u16_at(fixed, 2);
         if header_len < HEADER_LEN {
             return Err(ParseError::BadHeaderLength);
         }
@@ -83,14 +82,14 @@ impl Ipv4Header {
         if usize::from(total_len) > packet.len() {
             return Err(ParseError::Truncated);
         }
-        let fragment = u16_at(packet, 6);
+        let fragment = u16_at(fixed, 6);
         Ok(Self {
-            src: Ipv4Addr::from(array_at(packet, 12)),
-            dst: Ipv4Addr::from(array_at(packet, 16)),
-            protocol: packet[9],
-            ttl: packet[8],
-            tos: packet[1],
-            id: u16_at(packet, 4),
+            src: Ipv4Addr::from(array_at(fixed, 12)),
+            dst: Ipv4Addr::from(array_at(fixed, 16)),
+            protocol: fixed[9],
+            ttl: fixed[8],
+            tos: fixed[1],
+            id: u16_at(fixed, 4),
             dont_fragment: fragment & DONT_FRAGMENT != 0,
             more_fragments: fragment & MORE_FRAGMENTS != 0,
             fragment_offset: (fragment & OFFSET) * 8,
@@ -101,6 +100,7 @@ impl Ipv4Header {
     }
 
     /// The payload, padding cut off. `packet` is what was parsed. covers: 791-1
+    #[inline]
     pub fn payload<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         packet
             .get(usize::from(self.header_len)..usize::from(self.total_len))
@@ -108,6 +108,7 @@ impl Ipv4Header {
     }
 
     /// The options as they came. `packet` is what was parsed.
+    #[inline]
     pub fn options<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         packet
             .get(HEADER_LEN..usize::from(self.header_len))
@@ -115,6 +116,7 @@ impl Ipv4Header {
     }
 
     /// Whether this is a part of a datagram.
+    #[inline]
     pub const fn is_fragment(&self) -> bool {
         self.more_fragments || self.fragment_offset != 0
     }
@@ -124,6 +126,7 @@ impl Ipv4Header {
     /// # Panics
     /// When `buf` is shorter than 20 octets; in debug builds also when the packet would be longer
     /// than 65535 octets or the fragment offset is not a multiple of eight.
+    #[inline]
     pub fn emit(&self, payload_len: usize, buf: &mut [u8]) -> usize {
         let total_len = u16::try_from(HEADER_LEN + payload_len);
         debug_assert!(total_len.is_ok(), "an IPv4 packet has at most 65535 octets");
@@ -138,24 +141,37 @@ impl Ipv4Header {
         if self.more_fragments {
             fragment |= MORE_FRAGMENTS;
         }
-        let mut writer = Writer::new(buf);
-        writer.put(&[0x45, self.tos]);
-        writer.put_u16(total_len.unwrap_or(u16::MAX));
-        writer.put_u16(self.id);
-        writer.put_u16(fragment);
-        writer.put(&[self.ttl, self.protocol, 0, 0]);
-        writer.put(&self.src.octets());
-        writer.put(&self.dst.octets());
-        let header = writer.into_written();
-        let mut sum = Sum::new();
-        sum.add(header);
-        header[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+        let mut words = [
+            0x4500_0000 | u32::from(self.tos) << 16 | u32::from(total_len.unwrap_or(u16::MAX)),
+            u32::from(self.id) << 16 | u32::from(fragment),
+            u32::from(self.ttl) << 24 | u32::from(self.protocol) << 16,
+            self.src.to_bits(),
+            self.dst.to_bits(),
+        ];
+        let sum = words.iter().map(|word| u64::from(*word)).sum();
+        words[2] |= u32::from(!fold(sum));
+        put_words(&words, buf);
         HEADER_LEN
     }
 }
 
 /// Whether the checksum of the header at the start of `packet` is right. covers: 1122-2
+#[inline]
 pub fn verify_checksum(packet: &[u8]) -> bool {
+    match packet.first_chunk::<HEADER_LEN>() {
+        // Without options the length is known.
+        Some(fixed @ [0x45, ..]) => is_right(fixed),
+        _ => verify_longer(packet),
+    }
+}
+
+#[inline]
+fn is_right(header: &[u8; HEADER_LEN]) -> bool {
+    let word = |at| u64::from(u32::from_ne_bytes(array_at(header, at)));
+    fold(word(0) + word(4) + word(8) + word(12) + word(16)) == 0xffff
+}
+
+fn verify_longer(packet: &[u8]) -> bool {
     let header_len = packet
         .first()
         .map_or(0, |first| usize::from(first & 0x0f) * 4);
@@ -249,9 +265,10 @@ impl<'a> Iterator for OptionIter<'a> {
 mod tests {
     extern crate std;
 
-    use super::{Ipv4Header, Ipv4Option, option_iter, verify_checksum};
+    use super::{Ipv4Header, Ipv4Option, Sum, option_iter, verify_checksum, verify_longer};
     use crate::ParseError;
     use core::net::Ipv4Addr;
+    use proptest::prelude::*;
     use std::vec::Vec;
 
     fn header() -> Ipv4Header {
@@ -309,6 +326,40 @@ mod tests {
             assert!(!verify_checksum(&packet), "bit {bit}");
         }
         assert!(!verify_checksum(&[]) && !verify_checksum(&[0x45]) && !verify_checksum(&[0x40; 3]));
+    }
+
+    proptest! {
+        /// covers: 1122-2
+        #[test]
+        fn a_header_without_options_is_verified_as_any(mut header in any::<[u8; 24]>()) {
+            header[0] = 0x45;
+            prop_assert_eq!(verify_checksum(&header), verify_longer(&header));
+            let fixed = header.first_chunk_mut::<20>().unwrap();
+            fixed[10..12].fill(0);
+            let mut sum = Sum::new();
+            sum.add(fixed);
+            fixed[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+            prop_assert!(verify_checksum(&header) && verify_longer(&header));
+        }
+
+        /// covers: 1122-2
+        #[test]
+        fn the_checksum_of_the_fields_is_that_of_the_octets(
+            (src, dst, protocol) in any::<(u32, u32, u8)>(),
+            (ttl, tos, id, dont_fragment) in any::<(u8, u8, u16, bool)>(),
+            payload_len in 0..65_515_usize,
+        ) {
+            let header = Ipv4Header {
+                ttl,
+                tos,
+                id,
+                dont_fragment,
+                ..Ipv4Header::new(src.into(), dst.into(), protocol)
+            };
+            let mut octets = [0xee; 20];
+            header.emit(payload_len, &mut octets);
+            prop_assert!(verify_longer(&octets));
+        }
     }
 
     /// covers: 791-2

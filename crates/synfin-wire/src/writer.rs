@@ -40,17 +40,29 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Writes big-endian words to the start of `buf`; panics if it is too short, which `emit`
+/// documents.
+#[inline]
+pub(crate) fn put_words<const N: usize>(words: &[u32; N], buf: &mut [u8]) {
+    for (to, word) in buf[..4 * N].chunks_exact_mut(4).zip(words) {
+        to.copy_from_slice(&word.to_be_bytes());
+    }
+}
+
 /// The big-endian number at `at`. Callers have checked the length.
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// The big-endian number at `at`. Callers have checked the length.
+#[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 /// The `N` octets at `at`. Callers have checked the length.
+#[inline]
 pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[at..at + N]);

@@ -93,10 +93,28 @@ impl ChunkList {
     }
 
     /// The octets from `offset` on, `len` of them or as many as fit into [`Slices`].
+    #[inline]
     pub(crate) fn slices(&self, offset: usize, len: usize) -> Slices<'_> {
+        let wanted = len.min(self.len.saturating_sub(offset));
+        let (index, start) = self.seek(offset);
+        // Most segments lie in one chunk.
+        let octets = self.chunks.get(index).map_or(&[][..], Chunk::as_slice);
+        let after = octets.get(offset.saturating_sub(start)..);
+        match after.and_then(|octets| octets.get(..wanted)) {
+            Some(piece) if wanted > 0 => Slices::of(piece),
+            _ => self.pieces(offset, wanted, index, start),
+        }
+    }
+
+    /// The same from the chunk at `index` on, whose first octet is at `start`.
+    fn pieces(
+        &self,
+        offset: usize,
+        mut wanted: usize,
+        mut index: usize,
+        mut start: usize,
+    ) -> Slices<'_> {
         let mut slices = Slices::default();
-        let mut wanted = len.min(self.len.saturating_sub(offset));
-        let (mut index, mut start) = self.seek(offset);
         while wanted > 0 {
             let Some(chunk) = self.chunks.get(index) else {
                 break;
@@ -160,9 +178,10 @@ impl ChunkList {
 
     /// Copies octets out; tells how many.
     pub(crate) fn peek(&self, offset: usize, buf: &mut [u8]) -> usize {
+        let wanted = buf.len().min(self.len.saturating_sub(offset));
         let mut done = 0;
-        while done < buf.len() {
-            let slices = self.slices(offset + done, buf.len() - done);
+        while done < wanted {
+            let slices = self.slices(offset + done, wanted - done);
             if slices.is_empty() {
                 break;
             }
@@ -191,10 +210,14 @@ pub struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     /// One piece.
+    #[inline]
     pub(crate) fn of(piece: &'a [u8]) -> Self {
-        let mut slices = Self::default();
-        slices.push(piece);
-        slices
+        let none: &[u8] = &[];
+        Self {
+            pieces: [piece, none, none, none, none, none, none, none],
+            count: 1,
+            len: piece.len(),
+        }
     }
 
     fn push(&mut self, piece: &'a [u8]) -> bool {
@@ -208,11 +231,13 @@ impl<'a> Slices<'a> {
     }
 
     /// The pieces in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         self.pieces[..self.count].iter().copied()
     }
 
     /// Octets of all pieces.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }

@@ -67,6 +67,7 @@ impl Fragment {
 
 impl Packet {
     /// The payload in the octets that were parsed.
+    #[inline]
     pub(crate) fn payload<'a>(&self, whole: &'a [u8]) -> &'a [u8] {
         let end = self.payload_start + self.payload_len;
         whole.get(self.payload_start..end).unwrap_or_default()
@@ -100,6 +101,7 @@ impl From<DropReason> for Refused {
 }
 
 /// Reads the headers up to the payload. Never panics, whatever the octets.
+#[inline]
 pub(crate) fn parse(frame: &[u8]) -> Result<Packet, Refused> {
     match frame.first().map(|octet| octet >> 4) {
         Some(4) => Ok(parse_v4(frame)?),
@@ -111,18 +113,21 @@ pub(crate) fn parse(frame: &[u8]) -> Result<Packet, Refused> {
 }
 
 /// covers: 791-1, 1122-2, 1122-6, 1122-8, 9293-MUST-50, 6864-2
+#[inline]
 fn parse_v4(frame: &[u8]) -> Result<Packet, DropReason> {
-    let header = Ipv4Header::parse(frame).map_err(|error| match error {
-        ParseError::Truncated => DropReason::Truncated,
-        _ => DropReason::BadIpHeader,
-    })?;
+    let header = match Ipv4Header::parse(frame) {
+        Ok(header) => header,
+        Err(ParseError::Truncated) => return Err(DropReason::Truncated),
+        Err(_) => return Err(DropReason::BadIpHeader),
+    };
     if !ipv4::verify_checksum(frame) {
         return Err(DropReason::BadIpChecksum);
     }
-    if ipv4::option_iter(header.options(frame)).any(|option| option.is_err()) {
+    let options = header.options(frame);
+    if !options.is_empty() && ipv4::option_iter(options).any(|option| option.is_err()) {
         return Err(DropReason::BadIpOption);
     }
-    let payload_len = header.payload(frame).len();
+    let payload_len = usize::from(header.total_len - u16::from(header.header_len));
     let fragment = header.is_fragment().then_some(Fragment {
         id: header.id.into(),
         offset: header.fragment_offset,

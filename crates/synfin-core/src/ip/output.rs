@@ -30,6 +30,7 @@ pub(crate) struct PartOut {
 }
 
 impl IpMeta {
+    #[inline]
     pub(crate) const fn header_len(&self) -> usize {
         if self.src.is_ipv4() {
             ipv4::HEADER_LEN
@@ -88,6 +89,7 @@ impl IpMeta {
 
     /// Writes the header, of an atomic datagram unless it has an identification, and tells its
     /// length. Addresses of two families cannot meet here: a flow has one. covers: 6864-1
+    #[inline]
     pub(crate) fn emit(&self, payload_len: usize, buf: &mut [u8]) -> usize {
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => Ipv4Header {

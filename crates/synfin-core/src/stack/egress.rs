@@ -1,13 +1,13 @@
 //! From the ready queue to a frame: the one place where octets leave.
 
 mod frame;
+mod segment;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use synfin_wire::checksum::{self, Sum};
-use synfin_wire::tcp::{self, Header, Options};
-use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum, protocol};
+use synfin_wire::tcp::{Header, Options};
+use synfin_wire::{Flags, FourTuple, MacAddress, SeqNum};
 
 use crate::buffer::{Chunk, Slices};
 use crate::config::SocketOptions;
@@ -19,18 +19,21 @@ use crate::replies::{CookieReply, Reply, SegmentReply};
 use crate::stack::Stack;
 use crate::stack::cookie_frame::{self, Frame};
 use crate::stack::settle::may_transmit;
-use crate::tcp::connection::{Connection, Context, Marks, Shift};
-use crate::tcp::ecn::{self, IpEcn};
+use crate::tcp::connection::{Context, Marks, Shift};
+use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::half_open::{HalfOpen, Offer, first_window};
-use crate::tcp::path_mtu;
-use crate::tcp::recv::{half, timestamps, window as recv_window};
-use crate::tcp::segment::Seg;
-use crate::tcp::send::next_segment::{Emission, next_segment, on_emit, was_last};
-use crate::tcp::send::{keep_alive, urgent};
+use crate::tcp::recv::window as recv_window;
+use crate::tcp::send::next_segment::{next_segment, on_emit, was_last};
+use crate::tcp::send::urgent;
 use crate::tcp::user_timeout;
 use crate::time::Instant;
-use crate::trace::{AckReason, FlowId, LossSign, SendReason, TraceEvent, TraceSeq};
+use crate::trace::{AckReason, FlowId, LossSign, SendReason, TraceSeq};
+
+use segment::{
+    Outgoing, Payload, flow_label, fragment_id, options_of, outgoing, payload_for, payload_of,
+    trace_sent, write,
+};
 
 /// Where headers are written, reused for every frame.
 #[derive(Debug, Default)]
@@ -77,38 +80,6 @@ impl Plan {
             checksum: Checksum::Complete,
             address: Address::ByDestination,
         }
-    }
-}
-
-/// What follows the headers.
-#[derive(Clone, Copy, Debug)]
-enum Payload {
-    /// Text of a connection.
-    Text {
-        conn: u32,
-        offset: usize,
-        len: usize,
-    },
-    /// The octet of a keep-alive probe. The peer has had it and throws it away, whatever it is.
-    ProbeOctet,
-}
-
-/// A segment on its way to the wire.
-struct Outgoing {
-    tuple: FourTuple,
-    header: Header,
-    text_len: usize,
-    ttl: u8,
-    tos: u8,
-    fragment_id: Option<u16>,
-}
-
-impl Outgoing {
-    /// covers: 3168-12 (the DSCP stays as it is)
-    fn add(&mut self, addition: &ecn::emission::Addition) {
-        self.header.flags |= addition.flags;
-        self.header.options.accecn = addition.option;
-        self.tos |= addition.ip.bits();
     }
 }
 
@@ -489,131 +460,6 @@ impl Stack {
     }
 }
 
-impl Payload {
-    fn len(self) -> usize {
-        match self {
-            Self::Text { len, .. } => len,
-            Self::ProbeOctet => 1,
-        }
-    }
-}
-
-fn payload_for(c: &Connection, cx: &Context, index: u32, emission: &Emission) -> Option<Payload> {
-    let probe = emission.reason == SendReason::KeepAliveProbe;
-    if probe && keep_alive::probe_carries_octet(c, cx) {
-        return Some(Payload::ProbeOctet);
-    }
-    (emission.text_len > 0).then_some(Payload::Text {
-        conn: index,
-        offset: emission.offset,
-        len: emission.text_len as usize,
-    })
-}
-
-fn payload_of(conns: &crate::slab::Slab<Connection>, payload: Option<Payload>) -> Slices<'_> {
-    match payload {
-        None => Slices::default(),
-        Some(Payload::ProbeOctet) => Slices::of(&[0]),
-        Some(Payload::Text { conn, offset, len }) => {
-            let active = conns.get_at(conn).and_then(|c| c.active.as_ref());
-            active.map_or_else(Slices::default, |active| {
-                active.send.queue.slices(offset, len)
-            })
-        }
-    }
-}
-
-/// Packets that may be fragmented need numbers of their own, and those should not tell how many
-/// others there are. covers: 6864-1, 1191-4, ATT-24
-fn fragment_id(c: &Connection, cx: &mut Context, tuple: &FourTuple) -> Option<u16> {
-    if !path_mtu::may_be_fragmented(c, cx) {
-        return None;
-    }
-    let (local, remote) = (tuple.local.ip(), tuple.remote.ip());
-    let id = cx
-        .fragment_ids
-        .next(&cx.secrets, local, remote, protocol::TCP);
-    Some(id as u16)
-}
-
-/// covers: 9293-MUST-14, 9293-SHLD-5, 9293-MUST-65, 7323-10, 7323-13, 2018-1, 2018-3
-fn options_of(c: &Connection, cx: &Context, emission: &Emission) -> Options {
-    let mut options = Options::default();
-    if emission.flags.contains(Flags::SYN) {
-        return syn_options(c, cx, emission);
-    }
-    if c.marks.has(Marks::TIMESTAMPS) {
-        options.timestamps = Some(timestamps::option(c, cx.now));
-    }
-    if !emission.flags.contains(Flags::RST) {
-        options.sack = half::blocks_to_send(c, emission.dsack);
-    }
-    options
-}
-
-/// A SYN offers everything, a SYN,ACK what was offered to us.
-fn syn_options(c: &Connection, cx: &Context, emission: &Emission) -> Options {
-    let offered = cx.config.tcp.options;
-    let first = !emission.flags.contains(Flags::ACK);
-    let scale = if first {
-        offered.window_scale
-    } else {
-        c.shifts.rcv() != Shift::NONE
-    };
-    let timestamps = if first {
-        offered.timestamps
-    } else {
-        c.marks.has(Marks::TIMESTAMPS)
-    };
-    Options {
-        mss: Some(c.cold.own_mss),
-        window_scale: scale.then_some(c.cold.own_shift.get()),
-        sack_permitted: if first {
-            offered.sack
-        } else {
-            c.marks.has(Marks::SACK)
-        },
-        timestamps: timestamps.then(|| timestamps::option(c, cx.now)),
-        user_timeout: user_timeout::advertised(c.options(cx)),
-        fast_open: fast_open::option(c),
-        ..Options::default()
-    }
-}
-
-fn outgoing(
-    c: &Connection,
-    cx: &Context,
-    local: IpAddr,
-    emission: &Emission,
-    field: u16,
-    options: Options,
-) -> Outgoing {
-    let socket = c.options(cx);
-    let tuple = FourTuple {
-        local: core::net::SocketAddr::new(local, c.key.local_port),
-        remote: core::net::SocketAddr::new(c.remote_ip(), c.key.remote_port),
-    };
-    let has_ack = emission.flags.contains(Flags::ACK);
-    let header = Header {
-        src_port: c.key.local_port,
-        dst_port: c.key.remote_port,
-        seq: emission.seq,
-        ack: if has_ack { c.rcv.nxt } else { SeqNum::new(0) },
-        flags: emission.flags,
-        wnd: field,
-        urgent: 0,
-        options,
-    };
-    Outgoing {
-        tuple,
-        header,
-        text_len: 0,
-        ttl: socket.ttl,
-        tos: socket.tos,
-        fragment_id: None,
-    }
-}
-
 fn on_syn_ack(entry: &mut HalfOpen, now: Instant) -> SendReason {
     entry.copies = entry.copies.saturating_add(1);
     entry.sent_at = now;
@@ -684,15 +530,6 @@ fn general_cookie(frame: &Frame<'_>, socket: &SocketOptions) -> Outgoing {
     }
 }
 
-/// covers: 8504-1
-fn flow_label(cx: &Context, tuple: &FourTuple) -> u32 {
-    if tuple.is_ipv6() {
-        cx.secrets.flow_label(tuple)
-    } else {
-        0
-    }
-}
-
 /// What the SYN,ACK of an entry and one with a cookie have in common.
 fn syn_ack_options(
     offer: &Offer,
@@ -745,81 +582,4 @@ fn half_open_header(
         urgent: 0,
         options,
     }
-}
-
-fn trace_sent(
-    cx: &mut Context,
-    flow: crate::trace::FlowId,
-    out: &Outgoing,
-    shift: Shift,
-    reason: SendReason,
-) -> Option<TraceSeq> {
-    if !cx.tracer.is_on() {
-        return None;
-    }
-    let header = &out.header;
-    let seg = Seg {
-        seq: header.seq,
-        ack: header.ack,
-        flags: header.flags,
-        wnd: header.wnd,
-        urgent: header.urgent,
-        text_len: out.text_len as u32,
-        options: header.options,
-        ecn: IpEcn::of(out.tos),
-        handshake: header.flags.contains(Flags::SYN),
-    };
-    cx.trace(
-        flow,
-        TraceEvent::Sent {
-            segment: seg.record(shift),
-            reason,
-        },
-    )
-}
-
-/// Writes IP and TCP header behind what stands in `to`. covers: 9293-MUST-2, 9293-MUST-48,
-/// 9293-MUST-49, 8504-1
-fn write(
-    to: &mut Vec<u8>,
-    cx: &Context,
-    out: &Outgoing,
-    payload: &Slices<'_>,
-    offload: bool,
-) -> Checksum {
-    let (src, dst) = (out.tuple.local.ip(), out.tuple.remote.ip());
-    let flow_label = flow_label(cx, &out.tuple);
-    let meta = IpMeta {
-        src,
-        dst,
-        protocol: protocol::TCP,
-        ttl: out.ttl,
-        tos: out.tos,
-        flow_label,
-        fragment_id: out.fragment_id,
-    };
-    let ip_len = meta.header_len();
-    let tcp_len = out.header.header_len();
-    let start = to.len();
-    to.resize(start + ip_len + tcp_len, 0);
-    meta.emit(tcp_len + payload.len(), &mut to[start..]);
-    let segment = &mut to[start + ip_len..];
-    out.header.emit(segment);
-    let len = (tcp_len + payload.len()) as u32;
-    let mut sum: Sum = checksum::pseudo_header(src, dst, protocol::TCP, len);
-    if offload {
-        // The device adds header and text to what stands in the field.
-        let partial = !sum.finish();
-        segment[16..18].copy_from_slice(&partial.to_be_bytes());
-        return Checksum::Partial {
-            start: (start + ip_len) as u16,
-            offset: 16,
-        };
-    }
-    sum.add(segment);
-    for piece in payload.iter() {
-        sum.add(piece);
-    }
-    tcp::fill_checksum(segment, sum);
-    Checksum::Complete
 }

@@ -369,10 +369,13 @@ fn is_discovery(packet: &Packet, payload: &[u8]) -> bool {
 }
 
 /// covers: 9293-MUST-3, 9293-U8, 6056-6, EV-0
+#[inline]
 fn parse_segment(packet: &Packet, chunk: &mut Chunk) -> Result<(FourTuple, Seg), DropReason> {
     let end = packet.payload_start + packet.payload_len;
     let bytes = &chunk.as_slice()[packet.payload_start..end];
-    let segment = Segment::parse(bytes).map_err(|_| DropReason::BadTcpHeader)?;
+    let Ok(segment) = Segment::parse(bytes) else {
+        return Err(DropReason::BadTcpHeader);
+    };
     if !Segment::verify_checksum(bytes, packet.src, packet.dst) {
         return Err(DropReason::BadTcpChecksum);
     }

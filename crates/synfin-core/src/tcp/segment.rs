@@ -26,6 +26,7 @@ pub(crate) struct Seg {
 }
 
 impl Seg {
+    #[inline]
     pub(crate) fn of(segment: &Segment<'_>, ecn: IpEcn) -> Self {
         Self {
             seq: segment.seq,

@@ -4,12 +4,21 @@
 //! in a SYN, `nop, nop, TS, nop, nop, SACK` later. covers: 9293-MUST-68, 9293-MUST-69
 
 use super::MAX_OPTIONS_LEN;
-use super::options::{AccEcnOrder, Options, kind};
+use super::options::{AccEcnOrder, Options, TIMESTAMPS_ALONE_LEN, kind};
 use crate::writer::Writer;
 
 /// Octets that the options take in the header, a multiple of four. Of options that need more than
 /// 40, what [`Header::emit`](super::Header::emit) leaves out is not counted.
+#[inline]
 pub fn options_len(options: &Options) -> usize {
+    match (options.is_usual(), options.timestamps) {
+        (true, None) => 0,
+        (true, Some(_)) => TIMESTAMPS_ALONE_LEN,
+        (false, _) => fitted_len(options),
+    }
+}
+
+fn fitted_len(options: &Options) -> usize {
     let len = padded_len(options);
     if len <= MAX_OPTIONS_LEN {
         len
@@ -18,13 +27,16 @@ pub fn options_len(options: &Options) -> usize {
     }
 }
 
-/// Writes the options and the padding.
-pub(super) fn emit(options: &Options, writer: &mut Writer<'_>) {
+/// Writes the options and the padding into so many octets as [`options_len`] says.
+pub(super) fn emit(options: &Options, to: &mut [u8]) {
+    let len = to.len();
+    let mut writer = Writer::new(to);
     if padded_len(options) <= MAX_OPTIONS_LEN {
-        emit_fitted(options, writer);
+        emit_fitted(options, &mut writer);
     } else {
-        emit_fitted(&fitted(options), writer);
+        emit_fitted(&fitted(options), &mut writer);
     }
+    debug_assert_eq!(writer.len(), len, "they have the length that was announced");
 }
 
 /// SACK blocks go first, but two of them are worth more than the counters of ECN; those follow,

@@ -23,6 +23,10 @@ pub(super) mod kind {
     pub(crate) const ACCECN_1: u8 = 174;
 }
 
+/// How the timestamps of most segments begin: aligned by two NOPs (RFC 7323 appendix A).
+pub(super) const TIMESTAMPS_ALONE: [u8; 4] = [kind::NOP, kind::NOP, kind::TIMESTAMPS, 10];
+pub(super) const TIMESTAMPS_ALONE_LEN: usize = 12;
+
 /// The options of a segment. The last of two equal ones counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -48,8 +52,35 @@ pub struct Options {
 
 impl Options {
     /// Reads what stands between the fixed header and the text, at any alignment.
-    /// covers: 9293-MUST-4, 9293-MUST-5, 9293-MUST-6, 9293-MUST-7, 9293-MUST-64, 9293-MUST-68
+    /// covers: 9293-MUST-64
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::default();
+        }
+        match <&[u8; TIMESTAMPS_ALONE_LEN]>::try_from(bytes) {
+            Ok(octets) if octets[..4] == TIMESTAMPS_ALONE => Self {
+                timestamps: Some(Timestamps {
+                    val: u32_at(octets, 4),
+                    ecr: u32_at(octets, 8),
+                }),
+                ..Self::default()
+            },
+            _ => Self::parse_any(bytes),
+        }
+    }
+
+    /// Whether there is nothing but, perhaps, timestamps, as in most segments.
+    #[inline]
+    pub(super) const fn is_usual(&self) -> bool {
+        let handshake = self.mss.is_some() | self.window_scale.is_some() | self.sack_permitted;
+        let rare = self.user_timeout.is_some() | self.fast_open.is_some() | self.accecn.is_some();
+        !(handshake | rare) && self.sack.is_empty()
+    }
+
+    /// Option by option.
+    /// covers: 9293-MUST-4, 9293-MUST-5, 9293-MUST-6, 9293-MUST-7, 9293-MUST-68
+    fn parse_any(bytes: &[u8]) -> Self {
         let mut options = Self::default();
         let mut rest = bytes;
         loop {

@@ -65,12 +65,20 @@ fn options() -> impl Strategy<Value = Options> {
         )
 }
 
+/// Those of most segments.
+fn usual_options() -> impl Strategy<Value = Options> {
+    any::<Option<(u32, u32)>>().prop_map(|timestamps| Options {
+        timestamps: timestamps.map(|(val, ecr)| Timestamps { val, ecr }),
+        ..Options::default()
+    })
+}
+
 fn header() -> impl Strategy<Value = Header> {
     (
         any::<(u16, u16, u32, u32)>(),
         any::<(u16, u16)>(),
         0..0x200_u16,
-        options(),
+        prop_oneof![options(), usual_options()],
     )
         .prop_map(
             |((src_port, dst_port, seq, ack), (wnd, urgent), flags, options)| Header {
@@ -127,6 +135,12 @@ proptest! {
         sum.add(&bytes);
         sum.add(&text);
         fill_checksum(&mut bytes, sum);
+        let mut sum = pseudo_header(src, dst, protocol::TCP, (bytes.len() + text.len()) as u32);
+        sum.add(&text);
+        let mut at_once = vec![0xee; bytes.len() + 2];
+        prop_assert_eq!(header.emit_with_checksum(sum, &mut at_once), bytes.len());
+        prop_assert_eq!(&at_once[..bytes.len()], &bytes[..]);
+        prop_assert_eq!(&at_once[bytes.len()..], &[0xee; 2]);
         bytes.extend_from_slice(&text);
         prop_assert!(Segment::verify_checksum(&bytes, src, dst));
 

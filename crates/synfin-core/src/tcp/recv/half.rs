@@ -61,24 +61,29 @@ impl RecvHalf {
 
 /// The SACK blocks for a segment that leaves now, a D-SACK first.
 /// covers: 2018-2, 2018-3, 2018-5, 2883-3
+#[inline]
 pub(crate) fn blocks_to_send(c: &Connection, dsack: Option<SackBlock>) -> SackBlocks {
-    let mut blocks = SackBlocks::default();
     if !c.marks.has(Marks::SACK) {
-        return blocks;
+        return SackBlocks::EMPTY;
     }
+    let recv = c.active.as_ref().map(|active| &active.recv);
+    match recv.filter(|recv| !recv.out_of_order.is_empty()) {
+        None if dsack.is_none() => SackBlocks::EMPTY,
+        recv => blocks_of(c, recv, dsack),
+    }
+}
+
+fn blocks_of(c: &Connection, recv: Option<&RecvHalf>, dsack: Option<SackBlock>) -> SackBlocks {
+    let mut blocks = SackBlocks::EMPTY;
     let most = if c.marks.has(Marks::TIMESTAMPS) { 3 } else { 4 };
     if let Some(block) = dsack {
         blocks.push(block);
     }
-    let Some(active) = &c.active else {
+    let Some(recv) = recv else {
         return blocks;
     };
-    for block in active
-        .recv
-        .out_of_order
-        .sack_blocks(most - blocks.len())
-        .iter()
-    {
+    let above = recv.out_of_order.sack_blocks(most - blocks.len());
+    for block in &above {
         blocks.push(block);
     }
     blocks

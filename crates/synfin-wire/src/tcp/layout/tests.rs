@@ -1,18 +1,16 @@
 extern crate std;
 
 use super::{emit, options_len};
-use crate::tcp::{AccEcn, AccEcnOrder, FastOpenCookie, Options, Timestamps, UserTimeout};
-use crate::writer::Writer;
+use crate::tcp::{AccEcn, AccEcnOrder, FastOpenCookie, Header, Options, Timestamps, UserTimeout};
 use crate::{SackBlock, SackBlocks, SeqNum};
 use std::vec::Vec;
 
 fn bytes_of(options: &Options) -> Vec<u8> {
     let mut buf = [0xee; 40];
-    let mut writer = Writer::new(&mut buf);
-    emit(options, &mut writer);
-    let bytes = Vec::from(&*writer.into_written());
-    assert_eq!(bytes.len(), options_len(options));
-    bytes
+    let len = options_len(options);
+    emit(options, &mut buf[..len]);
+    assert!(buf[len..].iter().all(|octet| *octet == 0xee));
+    Vec::from(&buf[..len])
 }
 
 fn blocks(count: u32) -> SackBlocks {
@@ -122,4 +120,22 @@ fn the_cookie_outlives_the_user_timeout() {
     };
     let parsed = Options::parse(&bytes_of(&crowded));
     assert_eq!((parsed.sack, parsed.fast_open), (blocks(2), None));
+}
+
+/// The layout that is written at once is the one that is written option by option.
+#[test]
+fn timestamps_alone_have_one_layout() {
+    for timestamps in [None, TIMESTAMPS] {
+        let header = Header {
+            options: Options {
+                timestamps,
+                ..Options::default()
+            },
+            ..Header::default()
+        };
+        let mut buf = [0xee; 32];
+        let len = header.emit(&mut buf);
+        assert_eq!(buf[20..len], bytes_of(&header.options));
+        assert!(buf[len..].iter().all(|octet| *octet == 0xee));
+    }
 }

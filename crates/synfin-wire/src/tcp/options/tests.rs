@@ -3,6 +3,7 @@ extern crate std;
 use super::{AccEcn, AccEcnOrder, FastOpenCookie, Options, Timestamps, UserTimeout, kind};
 use crate::SeqNum;
 use crate::tcp::SackBlock;
+use proptest::prelude::*;
 use std::vec::Vec;
 
 const NONE: Options = Options {
@@ -221,4 +222,68 @@ fn accurate_ecn_in_both_orders_and_all_lengths() {
     }
     let masked = AccEcn::new(AccEcnOrder::Zero, &[u32::MAX, 2, 3, 4]);
     assert_eq!(masked.counters(), [0x00ff_ffff, 2, 3]);
+}
+
+/// Octets that begin like timestamps alone, damaged here and there.
+fn nearly_timestamps() -> impl Strategy<Value = Vec<u8>> {
+    let octets = prop::collection::vec(any::<u8>(), 8..=10);
+    (octets, prop::option::of((0..4_usize, any::<u8>()))).prop_map(|(rest, damage)| {
+        let mut bytes = Vec::from(super::TIMESTAMPS_ALONE);
+        bytes.extend(rest);
+        if let Some((at, octet)) = damage {
+            bytes[at] = octet;
+        }
+        bytes
+    })
+}
+
+proptest! {
+    /// What is known by its layout is read as it is option by option.
+    /// covers: 9293-MUST-64, 9293-MUST-68
+    #[test]
+    fn both_ways_of_reading_agree(
+        bytes in prop_oneof![nearly_timestamps(), prop::collection::vec(any::<u8>(), 0..=40)],
+    ) {
+        prop_assert_eq!(Options::parse(&bytes), Options::parse_any(&bytes));
+    }
+}
+
+#[test]
+fn timestamps_alone_are_the_usual_options() {
+    let timestamps = Some(Timestamps { val: 5, ecr: 6 });
+    assert!(NONE.is_usual() && Options { timestamps, ..NONE }.is_usual());
+    let left = SeqNum::new(1);
+    let mut sack = crate::SackBlocks::EMPTY;
+    assert!(sack.push(SackBlock::new(left, left + 1).unwrap()));
+    for options in [
+        mss(536),
+        Options {
+            window_scale: Some(0),
+            ..NONE
+        },
+        Options {
+            sack_permitted: true,
+            ..NONE
+        },
+        Options {
+            sack,
+            timestamps,
+            ..NONE
+        },
+        Options {
+            user_timeout: UserTimeout::from_seconds(1),
+            ..NONE
+        },
+        Options {
+            fast_open: Some(FastOpenCookie::REQUEST),
+            ..NONE
+        },
+        Options {
+            accecn: Some(AccEcn::default()),
+            timestamps,
+            ..NONE
+        },
+    ] {
+        assert!(!options.is_usual(), "{options:?}");
+    }
 }
