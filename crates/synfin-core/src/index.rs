@@ -25,6 +25,8 @@ use crate::slab::Slab;
 
 /// Lines in a block: 64 KiB.
 const BLOCK: u32 = 1024;
+/// Lines of the first block that are not given back: 4 KiB.
+const FEW: usize = 64;
 /// Lines from which on the table counts as large.
 const LARGE: u32 = 4096;
 /// Twice the entries for each line above which the table grows.
@@ -88,6 +90,7 @@ fn tag_of(hash: u64) -> u16 {
 impl HashIndex {
     /// The line in which a hash belongs. Apart from [`find_in`](Self::find_in), so that the lines
     /// of many segments can be [touched](Self::touch) before the first is looked up.
+    #[inline]
     pub(crate) fn bucket_of(&self, hash: u64) -> u32 {
         let mask = self.lines.next_power_of_two() - 1;
         let line = hash as u32 & mask;
@@ -121,6 +124,7 @@ impl HashIndex {
         self.find_in(self.bucket_of(hash), hash, is)
     }
 
+    #[inline]
     pub(crate) fn find_in(
         &self,
         bucket: u32,
@@ -176,6 +180,7 @@ impl HashIndex {
         true
     }
 
+    #[inline]
     fn line(&self, bucket: u32) -> Option<&Line> {
         let block = self.blocks.get((bucket / BLOCK) as usize)?;
         block.get((bucket % BLOCK) as usize)
@@ -283,6 +288,12 @@ impl HashIndex {
         self.lines = old;
         let into = old - (1 << old.ilog2());
         self.spread(line, |_, _| into);
+        if let [first] = &mut self.blocks[..] {
+            if first.capacity() > FEW && first.len() < first.capacity() / 4 {
+                // It grows by doubling: only a power of two leads to a whole block again.
+                first.shrink_to((first.len() * 2).next_power_of_two());
+            }
+        }
         if old % BLOCK == 0 {
             self.blocks.pop();
             if self.blocks.capacity() > 64 && self.blocks.len() < self.blocks.capacity() / 4 {

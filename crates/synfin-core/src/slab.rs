@@ -211,6 +211,7 @@ impl<T> Slab<T> {
         }
     }
 
+    #[inline]
     fn block_of(&self, index: u32) -> Option<(&Block<T>, usize)> {
         let block = self.blocks.get((index / Self::SLOTS) as usize)?;
         Some((block, (index % Self::SLOTS) as usize))
@@ -233,6 +234,7 @@ impl<T> Slab<T> {
     }
 
     /// Whatever stands there now.
+    #[inline]
     pub(crate) fn get_at(&self, index: u32) -> Option<&T> {
         let (block, at) = self.block_of(index)?;
         match block.slots.get(at)? {

@@ -339,30 +339,25 @@ impl Stack {
     /// The same, where the index of the local address is known.
     fn find_flow_at(&mut self, local: AddrId, tuple: &FourTuple) -> Option<Place> {
         let wanted = FlowKey::of(tuple, local);
-        let hash = self.flows.hash_of(&self.cx.secrets, tuple);
-        let (flows, tables) = (&self.flows, &self.tables);
-        flows.find_in(flows.bucket_of(hash), hash, |place| {
-            tables.is_flow(place, &wanted)
-        })
+        let (secrets, tables) = (&self.cx.secrets, &self.tables);
+        let is = |place| tables.is_flow(place, &wanted);
+        self.flows.find(secrets, tuple, is)
     }
 
     fn insert_flow(&mut self, tuple: &FourTuple, place: Place) {
         let (tables, secrets) = (&self.tables, &self.cx.secrets);
-        let hash = self.flows.hash_of(secrets, tuple);
         let rehash = |place| tables.rehash(secrets, place);
-        self.flows.insert(hash, place, rehash);
+        self.flows.insert(secrets, tuple, place, rehash);
     }
 
     /// The same flow stands somewhere else.
     fn move_flow(&mut self, tuple: &FourTuple, from: Place, to: Place) {
-        let hash = self.flows.hash_of(&self.cx.secrets, tuple);
-        let moved = self.flows.replace(hash, from, to);
+        let moved = self.flows.replace(&self.cx.secrets, tuple, from, to);
         debug_assert!(moved, "{tuple} was not in the flow table");
     }
 
     fn remove_flow(&mut self, tuple: &FourTuple, place: Place) -> bool {
-        let hash = self.flows.hash_of(&self.cx.secrets, tuple);
-        self.flows.remove(hash, place)
+        self.flows.remove(&self.cx.secrets, tuple, place)
     }
 }
 

@@ -106,15 +106,19 @@ impl<const N: usize> Bucket<N> {
     #[inline]
     pub(super) fn find(&self, tag: u16, is: &mut impl FnMut(u32) -> bool) -> Option<u32> {
         let len = self.len();
-        for (group, tags) in self.tags.chunks(LANES).enumerate() {
+        for (group, tags) in self
+            .tags
+            .chunks(LANES)
+            .enumerate()
+            .take(len.div_ceil(LANES))
+        {
             let mut equal = equal_lanes(tags, tag);
             while equal != 0 {
                 let at = group * LANES + (equal.trailing_zeros() / u16::BITS) as usize;
-                let Some(place) = self.places[..len.min(N)].get(at) else {
-                    return None;
-                };
-                if is(*place) {
-                    return Some(*place);
+                // The others stand behind it, and so behind the last entry too.
+                let place = *self.places[..len.min(N)].get(at)?;
+                if is(place) {
+                    return Some(place);
                 }
                 equal &= equal - 1;
             }
@@ -152,9 +156,9 @@ fn equal_lanes(tags: &[u16], tag: u16) -> u64 {
         [a, b] => u64::from(a) | u64::from(b) << 16,
         _ => 0,
     };
-    let other = word ^ ONES * u64::from(tag);
+    let other = word ^ (ONES * u64::from(tag));
     // No carry leaves its lane: the sum has the highest bit set unless the rest of it is 0.
-    !((other & !HIGHEST) + !HIGHEST | other) & HIGHEST
+    !(((other & !HIGHEST) + !HIGHEST) | other) & HIGHEST
 }
 
 #[cfg(test)]

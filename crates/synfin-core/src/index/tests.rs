@@ -188,6 +188,7 @@ fn growth_and_shrinking_go_in_slices() {
     tested.table.check();
     assert_eq!((tested.table.lines, tested.table.more.len()), (1, 0));
     assert_eq!(tested.table.blocks.len(), 1, "memory went back");
+    assert!(tested.table.blocks[0].capacity() <= FEW);
 }
 
 /// Nor does a small one that goes up and down by a few.

@@ -63,6 +63,7 @@ struct Broadcasts {
 }
 
 impl Broadcasts {
+    #[inline]
     fn contain(&self, addr: Ipv4Addr) -> bool {
         let bits = addr.to_bits();
         let may_be = bits & self.common == self.common && !self.counts.is_empty();
@@ -216,6 +217,7 @@ impl AddressTable {
         Some(id)
     }
 
+    #[inline]
     pub(crate) fn is_own(&self, addr: IpAddr) -> bool {
         self.own_id(addr).is_some()
     }
@@ -319,6 +321,7 @@ impl AddressTable {
     }
 
     /// The limited broadcast address, or that of a prefix of ours (RFC 919, RFC 3021).
+    #[inline]
     pub(crate) fn is_broadcast(&self, addr: Ipv4Addr) -> bool {
         addr.is_broadcast() || self.broadcasts.contain(addr)
     }

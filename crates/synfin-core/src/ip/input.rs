@@ -302,6 +302,7 @@ pub(crate) fn may_be_answered(
 }
 
 /// Whether a source address can be. covers: ATT-72, ATT-74
+#[inline]
 fn can_send(src: IpAddr, addresses: &AddressTable, loopback: bool) -> bool {
     let (possible, internal) = match src {
         IpAddr::V4(src) => {
@@ -319,6 +320,7 @@ fn can_send(src: IpAddr, addresses: &AddressTable, loopback: bool) -> bool {
     possible && (loopback || !(internal || addresses.is_own(src)))
 }
 
+#[inline]
 pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
     let broadcast = match addr {
         IpAddr::V4(addr) => addresses.is_broadcast(addr),
@@ -329,6 +331,7 @@ pub(crate) fn is_unicast(addr: IpAddr, addresses: &AddressTable) -> bool {
 
 /// ::ffff:0:0/96 stands for IPv4 in interfaces of programs, never in packets (RFC 4291 section
 /// 2.5.5.2). covers: ATT-74
+#[inline]
 fn is_mapped(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(_) => false,
