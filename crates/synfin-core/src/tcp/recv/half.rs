@@ -63,14 +63,16 @@ impl RecvHalf {
 /// covers: 2018-2, 2018-3, 2018-5, 2883-3
 pub(crate) fn blocks_to_send(c: &Connection, dsack: Option<SackBlock>) -> SackBlocks {
     let mut blocks = SackBlocks::default();
-    if !c.marks.has(Marks::SACK) {
+    let active = c.active.as_ref();
+    let above_gap = active.filter(|active| !active.recv.out_of_order.is_empty());
+    if !c.marks.has(Marks::SACK) || (dsack.is_none() && above_gap.is_none()) {
         return blocks;
     }
     let most = if c.marks.has(Marks::TIMESTAMPS) { 3 } else { 4 };
     if let Some(block) = dsack {
         blocks.push(block);
     }
-    let Some(active) = &c.active else {
+    let Some(active) = above_gap else {
         return blocks;
     };
     for block in active
