@@ -38,8 +38,24 @@ impl Instant {
 
     /// How long after `earlier`; zero if it is not.
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+        Duration::from_nanos(self.nanos_since(earlier))
     }
+
+    /// The same in nanoseconds.
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.get().saturating_sub(earlier.0.get())
+    }
+
+    /// So many nanoseconds later; saturates as addition does.
+    pub(crate) const fn after_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+/// All of it in nanoseconds, 584 years at most.
+pub(crate) const fn nanos_of(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for Instant {
@@ -47,8 +63,7 @@ impl Add<Duration> for Instant {
 
     /// Saturates at the end of time, 584 years after the origin.
     fn add(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(nanos))
+        self.after_nanos(nanos_of(duration))
     }
 }
 
@@ -57,8 +72,7 @@ impl Sub<Duration> for Instant {
 
     /// Saturates at [`Instant::START`].
     fn sub(self, duration: Duration) -> Self {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        Self::from_nanos(self.0.get().saturating_sub(nanos))
+        Self::from_nanos(self.0.get().saturating_sub(nanos_of(duration)))
     }
 }
 
@@ -87,7 +101,7 @@ pub(crate) struct Second(u32);
 
 impl Second {
     pub(crate) const fn of(instant: Instant) -> Self {
-        Self((instant.millis() / 1000) as u32)
+        Self((instant.as_nanos() / 1_000_000_000) as u32)
     }
 
     /// From `earlier` until here, to the second.
@@ -110,6 +124,16 @@ mod tests {
             Duration::ZERO
         );
         assert_eq!(core::mem::size_of::<Option<Instant>>(), 8);
+        let most = Duration::from_nanos(u64::MAX);
+        for (duration, nanos) in [
+            (Duration::ZERO, 0),
+            (Duration::new(3, 7), 3_000_000_007),
+            (most, u64::MAX),
+            (most + Duration::from_nanos(1), u64::MAX),
+            (Duration::MAX, u64::MAX),
+        ] {
+            assert_eq!(nanos_of(duration), nanos);
+        }
     }
 
     #[test]

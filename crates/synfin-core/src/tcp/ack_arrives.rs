@@ -2,7 +2,7 @@
 //! RFC 9293 section 3.10.7.4, with RFC 5681, RFC 6298 and RFC 7323 section 4. What is lost and
 //! what follows from it is the business of [`recovery`](super::recovery).
 
-use crate::tcp::connection::{Connection, Context, Marks};
+use crate::tcp::connection::{Active, Connection, Context, Marks};
 use crate::tcp::destination;
 use crate::tcp::ecn;
 use crate::tcp::recovery::phases::{self, Before};
@@ -23,6 +23,37 @@ pub(crate) fn is_acceptable(c: &Connection, seg: &Seg) -> bool {
 
 /// Takes the acknowledgement, the SACK blocks and the window of a segment.
 pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
+    if is_without_news(c, seg) {
+        if let Some(active) = &mut c.active {
+            active.recovery.rack.min_rtt_ns = c.cold.rtt.min_rtt_ns();
+        }
+    } else {
+        take_news(c, cx, seg);
+    }
+    window::update(c, cx, seg);
+    if let Some(active) = &mut c.active {
+        cx.counters.scoreboard_steps += u64::from(core::mem::take(&mut active.send.steps));
+        // The peer is there. covers: 9293-MUST-37, 9293-SHLD-17
+        active.recovery.unanswered = 0;
+        if c.snd.wnd == 0 {
+            active.recovery.timeouts = 0;
+        }
+    }
+}
+
+/// Nothing of ours is on its way and nothing is told about it: what acknowledgements of a peer
+/// that only sends are like. Then no step of [`take_news`] has anything to do.
+fn is_without_news(c: &Connection, seg: &Seg) -> bool {
+    let active = c.active.as_ref();
+    c.snd.una == c.snd.nxt
+        && !seg.ack.after(c.snd.una)
+        && seg.options.sack.is_empty()
+        && active.is_none_or(|active| active.recovery.is_calm() && active.path.is_calm())
+}
+
+/// Apart, so that what brings no news does not pay for its frame.
+#[inline(never)]
+fn take_news(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     let before = before(c, seg);
     let news = take_off(c, cx, seg, &before);
     if news.advanced {
@@ -39,15 +70,6 @@ pub(crate) fn process(c: &mut Connection, cx: &mut Context, seg: &Seg) {
     if news.advanced {
         crate::tcp::send::buffer::tell_writable(c, cx);
     }
-    window::update(c, cx, seg);
-    if let Some(active) = &mut c.active {
-        cx.counters.scoreboard_steps += u64::from(core::mem::take(&mut active.send.steps));
-        // The peer is there. covers: 9293-MUST-37, 9293-SHLD-17
-        active.recovery.unanswered = 0;
-        if c.snd.wnd == 0 {
-            active.recovery.timeouts = 0;
-        }
-    }
 }
 
 /// How things stood before.
@@ -57,37 +79,35 @@ struct Standing {
     syn: bool,
 }
 
-/// covers: BUG-20 (only a window that was used may grow)
 fn before(c: &Connection, seg: &Seg) -> Standing {
-    let acked = if seg.ack.after(c.snd.una) {
-        c.snd.una.distance_to(seg.ack)
-    } else {
-        0
+    let syn = c.syn_unacked();
+    let mut before = Before {
+        lost: c.cold.rare_so_far().octets_lost,
+        duplicate: is_duplicate(c, seg),
+        ..Before::default()
     };
-    let in_flight = c.active.as_ref().map_or(0, |active| active.send.in_flight);
-    let cwnd = c.cold.congestion.cwnd();
-    let limited = c.active.as_ref().is_some_and(|active| {
-        let until = active.recovery.limited_until;
-        until.is_some_and(|until| c.snd.una.before(until))
-    });
-    let reducing = c
-        .active
-        .as_ref()
-        .is_some_and(|active| active.recovery.is_reducing());
-    let slow_start = cwnd < c.cold.congestion.ssthresh();
-    let half_used = slow_start && 2 * u64::from(in_flight) >= u64::from(cwnd);
-    Standing {
-        ack: Before {
-            in_flight,
-            lost: c.cold.rare_so_far().octets_lost,
-            // News of congestion lets no window grow.
-            cwnd_limited: (limited || half_used) && !ecn::sender::reports_marks(c, seg),
-            reducing,
-            acked: acked - u32::from(acked > 0 && c.syn_unacked()),
-            duplicate: is_duplicate(c, seg),
-        },
-        syn: c.syn_unacked(),
+    if seg.ack.after(c.snd.una) {
+        before.acked = c.snd.una.distance_to(seg.ack) - u32::from(syn);
     }
+    if let Some(active) = &c.active {
+        before.in_flight = active.send.in_flight;
+        before.reducing = active.recovery.is_reducing();
+        // News of congestion lets no window grow.
+        before.cwnd_limited = is_cwnd_limited(c, active) && !ecn::sender::reports_marks(c, seg);
+    }
+    Standing { ack: before, syn }
+}
+
+/// covers: BUG-20 (only a window that was used may grow)
+fn is_cwnd_limited(c: &Connection, active: &Active) -> bool {
+    let until = active.recovery.limited_until;
+    if until.is_some_and(|until| c.snd.una.before(until)) {
+        return true;
+    }
+    let congestion = &c.cold.congestion;
+    let cwnd = congestion.cwnd();
+    let half_used = 2 * u64::from(active.send.in_flight) >= u64::from(cwnd);
+    half_used && cwnd < congestion.ssthresh()
 }
 
 /// RFC 5681 section 2. covers: 5681-15, 5681-9
@@ -107,7 +127,7 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
         ..News::default()
     };
     let timestamps = c.marks.has(Marks::TIMESTAMPS);
-    let (min_rtt, sack) = (c.cold.rtt.min_rtt(), c.marks.has(Marks::SACK));
+    let (min_rtt_ns, sack) = (c.cold.rtt.min_rtt_ns(), c.marks.has(Marks::SACK));
     let ts_offset = c.cold.ts_offset;
     if news.advanced {
         c.snd.una = seg.ack;
@@ -115,7 +135,7 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     let Some(active) = &mut c.active else {
         return news;
     };
-    active.recovery.rack.min_rtt = min_rtt;
+    active.recovery.rack.min_rtt_ns = min_rtt_ns;
     let mut judge = Judge {
         recovery_point: active.recovery.recovery_point,
         rack: &mut active.recovery.rack,
@@ -128,7 +148,7 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
         active.send.queue.consume(text as usize, &mut cx.pool);
         active.send.on_acked(seg.ack, &mut judge, &mut news);
     }
-    if sack {
+    if sack && !seg.options.sack.is_empty() {
         active
             .send
             .on_sack(&seg.options.sack, seg.ack, &mut judge, &mut news);
@@ -140,8 +160,8 @@ fn take_off(c: &mut Connection, cx: &mut Context, seg: &Seg, before: &Standing) 
     news
 }
 
-/// An echo is no older than the first copy of what it acknowledges: a peer that lies makes no
-/// round trip longer than that. covers: 6298-7, 6298-8, 7323-14, BUG-19, 9293-MUST-18, ATT-49
+/// By our clock where the segment was sent once, else by the peer's echo of it.
+/// covers: 6298-7, 6298-8, 7323-14, 9293-MUST-18
 fn sample_round_trip(
     c: &mut Connection,
     cx: &mut Context,
@@ -152,17 +172,8 @@ fn sample_round_trip(
     let by_clock = news
         .sample_from
         .filter(|_| !news.retransmitted)
-        .map(|at| cx.now.saturating_duration_since(at).as_micros() as u32);
-    let by_echo = seg
-        .options
-        .timestamps
-        .filter(|t| t.ecr != 0 && c.marks.has(Marks::TIMESTAMPS));
-    let by_echo = by_echo.and_then(|t| {
-        let ms = timestamps::clock(c.cold.ts_offset, cx.now).wrapping_sub(t.ecr);
-        let most = news.first_sent.map_or(0, |at| Tick::of(cx.now).since(at));
-        (ms <= most.min(1 << 18)).then(|| ms * 1000)
-    });
-    let Some(sample_us) = by_clock.or(by_echo) else {
+        .map(|at| (cx.now.nanos_since(at) / 1000) as u32);
+    let Some(sample_us) = by_clock.or_else(|| round_trip_by_echo(c, cx, seg, news)) else {
         return;
     };
     let flight_size = before.ack.acked + c.snd.una.distance_to(c.snd.nxt);
@@ -179,6 +190,18 @@ fn sample_round_trip(
         };
         cx.trace(c.cold.flow, event);
     }
+}
+
+/// In microseconds. An echo is no older than the first copy of what it acknowledges: a peer that
+/// lies makes no round trip longer than that. covers: BUG-19, ATT-49
+fn round_trip_by_echo(c: &Connection, cx: &Context, seg: &Seg, news: &News) -> Option<u32> {
+    let echoed = seg.options.timestamps.filter(|t| t.ecr != 0)?;
+    if !c.marks.has(Marks::TIMESTAMPS) {
+        return None;
+    }
+    let ms = timestamps::clock(c.cold.ts_offset, cx.now).wrapping_sub(echoed.ecr);
+    let most = news.first_sent.map_or(0, |at| Tick::of(cx.now).since(at));
+    (ms <= most.min(1 << 18)).then(|| ms * 1000)
 }
 
 /// The handshake is done; one with losses starts with care. covers: 5681-4, 5681-5, 6298-16

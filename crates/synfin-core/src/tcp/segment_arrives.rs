@@ -15,7 +15,7 @@ use crate::driver::DeviceId;
 use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::ack_arrives;
-use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::connection::{Active, Connection, Context, Events, Marks};
 use crate::tcp::ecn;
 use crate::tcp::fast_open;
 use crate::tcp::recv::{text, timestamps, urgent};
@@ -64,7 +64,9 @@ fn checks(c: &mut Connection, cx: &mut Context, origin: Origin, arrival: &mut Ar
     // Sixth: URG. covers: EV-11
     urgent::on_arrival(c, &arrival.seg);
     seventh_text(c, cx, origin, arrival)?;
-    eighth_fin(c, cx, arrival);
+    if may_finish(c, &arrival.seg) {
+        eighth_fin(c, cx, arrival);
+    }
     NEXT
 }
 
@@ -104,14 +106,18 @@ fn first_sequence_number(c: &mut Connection, cx: &mut Context, arrival: &mut Arr
         // RFC 5961 section 3 looks at the sequence number alone, whatever else a RST carries.
         return NEXT;
     }
-    if !is_acceptable(c, arrival) {
+    // What is expected is acceptable as it is.
+    let expected = seg.seq == c.rcv.nxt && seg.len() <= c.rcv.wnd();
+    if !expected && !is_acceptable(c, arrival) {
         unacceptable(c, cx, arrival);
         return DONE;
     }
     keep_alive::on_received(c, cx);
     ecn::receiver::on_segment(c, cx, seg);
     c.received_tos = arrival.tos;
-    trim(c, cx, arrival);
+    if !expected {
+        trim(c, cx, arrival);
+    }
     NEXT
 }
 
@@ -133,6 +139,7 @@ fn is_acceptable(c: &Connection, arrival: &Arrival) -> bool {
 
 /// What an unacceptable segment is still good for: its ACK when it stands at the window's edge,
 /// and an answer. covers: RG-9, DEC-15, 9293-MUST-66, ST-304, ST-307, ST-405, ST-406, ST-423
+#[inline(never)]
 fn unacceptable(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
     let seg = arrival.seg;
     let at_edge = seg.seq == c.rcv.nxt || (seg.seq + 1 == c.rcv.nxt && seg.len() <= 1);
@@ -314,6 +321,7 @@ fn is_ack_of_syn(c: &Connection, arrival: &Arrival) -> bool {
 }
 
 /// SYN-RECEIVED to ESTABLISHED. covers: ST-301, 9293-MUST-10, ST-311
+#[inline(never)]
 fn establish(c: &mut Connection, cx: &mut Context, arrival: &Arrival) {
     let seg = &arrival.seg;
     c.transition(cx, Cause::AckOfSyn);
@@ -400,6 +408,12 @@ fn seventh_text(
 /// An orphan that has not even been established yet takes no text but must not reset either.
 fn lingers_for_text(c: &Connection) -> bool {
     c.state == State::SynReceived
+}
+
+/// A FIN has come, now or above a gap, or ours may be acknowledged by what came with it.
+fn may_finish(c: &Connection, seg: &Seg) -> bool {
+    let waits = |active: &Active| active.recv.out_of_order.fin_at().is_some();
+    seg.fin() || c.state == State::FinWait1 || c.active.as_deref().is_some_and(waits)
 }
 
 /// Eighth: FIN. covers: EV-13, ST-302, ST-410, ST-503, ST-504, ST-601, AB-21

@@ -123,8 +123,8 @@ fn reduce(c: &mut Connection, cx: &mut Context, before: Before, ce_octets: u32) 
 /// A window of one segment cannot become smaller: the next one waits for the time of a
 /// retransmission. covers: 3168-10, 9438-11
 fn hold(c: &mut Connection, cx: &mut Context) {
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    c.active().deadlines.ecn_hold = Some(cx.now + rto);
+    let rto_ns = c.cold.rtt.rto_ns(&cx.config.tcp.rto);
+    c.active().deadlines.ecn_hold = Some(cx.now.after_nanos(rto_ns));
 }
 
 /// Whether new text has to wait for that.

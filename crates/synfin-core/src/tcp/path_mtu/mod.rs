@@ -53,6 +53,13 @@ pub(crate) struct Flight {
     large_acked_at: Option<Instant>,
 }
 
+impl Flight {
+    /// No probe is on its way or lost, and no claim waits.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.probe.is_none() && self.lost.is_none() && self.held.is_none()
+    }
+}
+
 /// What a connection begins with.
 pub(crate) struct Start {
     pub(crate) mtu: PathMtu,
@@ -144,11 +151,16 @@ pub(crate) fn may_be_fragmented(c: &Connection, cx: &Context) -> bool {
 
 /// An acknowledgement was taken off the records.
 pub(crate) fn on_ack(c: &mut Connection, cx: &mut Context, news: &News) {
-    search::on_ack(c, cx);
+    let calm = c.active().path.is_calm();
+    if !calm {
+        search::on_ack(c, cx);
+    }
     if news.longest > 0 {
         note_acked(c, cx, news.longest);
     }
-    claims::on_ack(c, cx);
+    if !calm {
+        claims::on_ack(c, cx);
+    }
 }
 
 /// A segment of `len` octets was delivered.

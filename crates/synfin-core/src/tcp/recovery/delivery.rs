@@ -106,8 +106,8 @@ impl Delivered {
     /// `segment`, or `octets` of it, has been delivered for the first time.
     pub(crate) fn add(&mut self, segment: &SentSegment, octets: u32) {
         self.octets += octets;
-        let later = self.newest.is_none_or(|(newest, sent_at)| {
-            (newest.delivered, sent_at) <= (segment.departure.delivered, segment.sent_at)
+        let later = self.newest.as_ref().is_none_or(|(newest, sent_at)| {
+            (newest.delivered, *sent_at) <= (segment.departure.delivered, segment.sent_at)
         });
         if later {
             self.newest = Some((segment.departure, segment.sent_at));
@@ -120,22 +120,23 @@ impl Delivered {
         delivery: &mut Delivery,
         totals: Totals,
         now: Instant,
-        min_rtt: Duration,
+        min_rtt_ns: u64,
     ) -> Option<RateSample> {
-        let (departure, sent_at) = self.newest?;
+        let (departure, sent_at) = self.newest.as_ref()?;
+        let sent_at = *sent_at;
         delivery.delivered_at = Some(now);
         delivery.first_sent_at = Some(sent_at);
         if totals.delivered > delivery.app_limited_until {
             delivery.app_limited_until = 0;
         }
-        let sending = sent_at.saturating_duration_since(departure.first_sent_at);
-        let acknowledging = now.saturating_duration_since(departure.delivered_at);
-        let interval = sending.max(acknowledging);
+        let sending_ns = sent_at.nanos_since(departure.first_sent_at);
+        let acknowledging_ns = now.nanos_since(departure.delivered_at);
+        let interval_ns = sending_ns.max(acknowledging_ns);
         // Shorter than any round trip: the clocks of both ways have met by chance.
-        let usable = interval >= min_rtt && !interval.is_zero();
+        let usable = interval_ns >= min_rtt_ns;
         let sample = RateSample {
             delivered: u32::try_from(totals.delivered - departure.delivered).unwrap_or(u32::MAX),
-            interval: if usable { interval } else { Duration::ZERO },
+            interval: Duration::from_nanos(if usable { interval_ns } else { 0 }),
             prior_delivered: departure.delivered,
             lost: u32::try_from(totals.lost - departure.lost).unwrap_or(u32::MAX),
             tx_in_flight: departure.in_flight,

@@ -106,6 +106,16 @@ impl Recovery {
         self.recovery_point.is_none() && self.timeouts == 0 && self.progress_at.is_none()
     }
 
+    /// Nothing is being repaired, undone, probed for or looked into.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.phase == Phase::Open
+            && self.recovery_point.is_none()
+            && self.dup_acks == 0
+            && self.timer != RetransmitTimer::Reordering
+            && !self.tlp.is_pending()
+            && !self.undo.is_due()
+    }
+
     /// PRR or NewReno steers the window.
     pub(crate) fn is_reducing(&self) -> bool {
         matches!(self.phase, Phase::Recovery | Phase::Cwr)

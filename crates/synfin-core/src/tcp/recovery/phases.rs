@@ -10,6 +10,8 @@
 //!    └────── timeout ─────────────────> Loss ──── una passes the point, or undone ──> Open
 //! ```
 
+use core::time::Duration;
+
 use crate::tcp::congestion::{AckSample, CongestionEvent, CongestionKind, LostSample, Phase};
 use crate::tcp::connection::{Connection, Context, Marks};
 use crate::tcp::path_mtu;
@@ -21,7 +23,7 @@ use crate::tcp::segment::Seg;
 use crate::trace::{LossSign, RecoveryEvent, TraceEvent};
 
 /// How things stood before an acknowledgement was looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Before {
     pub(crate) in_flight: u32,
     pub(crate) lost: u64,
@@ -53,6 +55,11 @@ pub(crate) fn on_ack(
     }
     tlp::on_ack(c, cx, seg, news);
     path_mtu::on_ack(c, cx, news);
+    if is_ordinary(c, cx, news) {
+        c.active().recovery.force_first = false;
+        rto::restart(c, cx);
+        return;
+    }
     if news.advanced {
         c.active().recovery.dup_acks = 0;
         c.active().recovery.force_first = false;
@@ -68,6 +75,22 @@ pub(crate) fn on_ack(
     }
     rack::arm(c, cx, wait);
     steer(c, before, news);
+}
+
+/// New text is acknowledged in its order while nothing is lost, reported, repaired or looked into:
+/// then no step of [`on_ack`] that follows has anything to do but start the timer anew.
+fn is_ordinary(c: &Connection, cx: &Context, news: &News) -> bool {
+    let Some(active) = &c.active else {
+        return false;
+    };
+    news.advanced
+        && !news.sacked
+        && news.late.is_none()
+        && active.recovery.is_calm()
+        && active.send.sacked == 0
+        && active.send.lost == 0
+        && active.path.is_calm()
+        && (!c.marks.has(Marks::SACK) || !cx.config.tcp.recovery.rack || rack::is_in_order(active))
 }
 
 /// covers: 5682-1, 8985-6
@@ -116,13 +139,8 @@ fn leave_if_done(c: &mut Connection, cx: &mut Context) -> bool {
     true
 }
 
-/// Looks for losses; tells how long the reordering timer is to wait.
-fn detect(
-    c: &mut Connection,
-    cx: &mut Context,
-    before: &Before,
-    news: &News,
-) -> Option<core::time::Duration> {
+/// Looks for losses; tells how long the reordering timer is to wait, in nanoseconds.
+fn detect(c: &mut Connection, cx: &mut Context, before: &Before, news: &News) -> Option<u64> {
     if !c.marks.has(Marks::SACK) {
         if before.duplicate {
             newreno::on_dup_ack(c, cx);
@@ -296,11 +314,11 @@ pub(crate) fn lose(c: &mut Connection, cx: &Context, place: usize, sign: LossSig
 /// Tells the controller of an acknowledgement that brought something new.
 pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news: &News) {
     let totals = c.cold.totals();
-    let min_rtt = c.cold.rtt.min_rtt();
+    let min_rtt_ns = c.cold.rtt.min_rtt_ns();
     let Some(active) = &mut c.active else { return };
     let rate = news
         .delivered
-        .sample(&mut active.recovery.delivery, totals, cx.now, min_rtt);
+        .sample(&mut active.recovery.delivery, totals, cx.now, min_rtt_ns);
     let in_flight = active.send.in_flight;
     let phase = active.recovery.phase;
     // What ends a reduction leaves `ssthresh`, from where the window grows by what arrived with it,
@@ -324,8 +342,8 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         delivered: totals.delivered,
         lost: totals.lost,
         rtt,
-        srtt: core::time::Duration::from_micros(u64::from(c.cold.rtt.srtt_us)),
-        min_rtt,
+        srtt: Duration::from_micros(u64::from(c.cold.rtt.srtt_us)),
+        min_rtt: Duration::from_nanos(min_rtt_ns),
         rate,
         cwnd_limited: before.cwnd_limited && !active.recovery.is_reducing(),
         phase,

@@ -1,12 +1,10 @@
 //! RACK (RFC 8985 section 6): a segment is lost when one that was sent sufficiently later has
 //! been delivered.
 
-use core::time::Duration;
-
 use synfin_wire::SeqNum;
 
 use crate::tcp::congestion::Phase;
-use crate::tcp::connection::{ColdMarks, Connection, Context};
+use crate::tcp::connection::{Active, ColdMarks, Connection, Context};
 use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::{RetransmitTimer, on_newly_lost, rto, tlp};
@@ -27,9 +25,9 @@ pub(crate) struct Rack {
     /// `RACK.xmit_ts`, and the number of the transmission in place of `RACK.end_seq`.
     newest: Option<(Instant, u32)>,
     /// `RACK.rtt`.
-    pub(crate) rtt: Duration,
+    pub(crate) rtt_ns: u64,
     /// `RACK.min_RTT` as it was when the acknowledgement came.
-    pub(crate) min_rtt: Duration,
+    pub(crate) min_rtt_ns: u64,
     /// `RACK.fack`: the highest sequence number delivered.
     fack: Option<SeqNum>,
     /// A segment sent once was delivered below `fack`.
@@ -56,21 +54,35 @@ impl Rack {
         echo: Option<u32>,
         ts_offset: u32,
     ) {
-        let end = segment.end();
-        match self.fack {
-            Some(fack) if end.before(fack) => self.saw_reordering |= segment.copies == 1,
-            _ => self.fack = Some(end),
+        if segment.copies == 1 {
+            self.on_run_delivered(segment.end(), segment, now);
+            return;
         }
-        let rtt = now.saturating_duration_since(segment.sent_at);
-        if segment.copies > 1 {
-            // The acknowledgement may be for an earlier copy.
-            let sent = timestamps::clock(ts_offset, segment.sent_at);
-            let earlier = echo.is_some_and(|echo| (echo.wrapping_sub(sent) as i32) < 0);
-            if earlier || rtt < self.min_rtt {
-                return;
-            }
+        self.advance_fack(segment.end());
+        // The acknowledgement may be for an earlier copy.
+        let sent = timestamps::clock(ts_offset, segment.sent_at);
+        let earlier = echo.is_some_and(|echo| (echo.wrapping_sub(sent) as i32) < 0);
+        if !earlier && now.nanos_since(segment.sent_at) >= self.min_rtt_ns {
+            self.note_newest(segment, now);
         }
-        self.rtt = rtt;
+    }
+
+    /// The same of segments that were sent once, one after the other: the first of them, which ends
+    /// at `first_end`, is below `fack` if any is.
+    pub(crate) fn on_run_delivered(&mut self, first_end: SeqNum, last: &SentSegment, now: Instant) {
+        self.saw_reordering |= self.fack.is_some_and(|fack| first_end.before(fack));
+        self.advance_fack(last.end());
+        self.note_newest(last, now);
+    }
+
+    fn advance_fack(&mut self, end: SeqNum) {
+        if self.fack.is_none_or(|fack| !end.before(fack)) {
+            self.fack = Some(end);
+        }
+    }
+
+    fn note_newest(&mut self, segment: &SentSegment, now: Instant) {
+        self.rtt_ns = now.nanos_since(segment.sent_at);
         let sent = (segment.sent_at, segment.transmission);
         if self.newest.is_none_or(|newest| sent_after(sent, newest)) {
             self.newest = Some(sent);
@@ -110,30 +122,45 @@ pub(crate) fn on_recovered(c: &mut Connection) {
     }
 }
 
-/// `RACK.reo_wnd`. covers: 8985-5, 8985-6
-fn reo_wnd(c: &Connection) -> Duration {
+/// `RACK.reo_wnd`, in nanoseconds. covers: 8985-5, 8985-6
+fn reo_wnd_ns(c: &Connection) -> u64 {
     let Some(active) = &c.active else {
-        return Duration::ZERO;
+        return 0;
     };
     let recovering = matches!(active.recovery.phase, Phase::Recovery | Phase::Loss);
     if !c.cold.marks.has(ColdMarks::REORDERS) && (recovering || active.send.sacked >= DUP_THRESH) {
-        return Duration::ZERO;
+        return 0;
     }
-    let factor = u32::from(c.cold.reordering.widened) + 1;
-    let srtt = Duration::from_micros(u64::from(c.cold.rtt.srtt_us));
-    (active.recovery.rack.min_rtt / 4 * factor).min(srtt)
+    let factor = u64::from(c.cold.reordering.widened) + 1;
+    let srtt_ns = u64::from(c.cold.rtt.srtt_us) * 1000;
+    (active.recovery.rack.min_rtt_ns / 4 * factor).min(srtt_ns)
 }
 
-/// When a segment in flight counts as lost, if one sent later has been delivered.
-fn deadline_of(rack: &Rack, segment: &SentSegment, reo_wnd: Duration) -> Instant {
-    segment.sent_at + rack.rtt + reo_wnd
+/// When a segment in flight counts as lost that was sent then, if one sent later has been
+/// delivered.
+fn deadline_of(rack: &Rack, sent_at: Instant, reo_wnd_ns: u64) -> Instant {
+    sent_at.after_nanos(rack.rtt_ns).after_nanos(reo_wnd_ns)
+}
+
+/// Nothing that is in flight was sent before what was delivered: the most frequent case, in which
+/// `detect` finds nothing and learns nothing.
+pub(crate) fn is_in_order(active: &Active) -> bool {
+    let rack = &active.recovery.rack;
+    let Some(newest) = rack.newest.filter(|_| !rack.saw_reordering) else {
+        return !rack.saw_reordering;
+    };
+    let send = &active.send;
+    send.by_time.front().is_none_or(|oldest| {
+        let oldest = send.in_flight_by(oldest);
+        oldest.is_some_and(|(_, first)| !sent_after(newest, (first.sent_at, first.transmission)))
+    })
 }
 
 /// `RACK_detect_loss`: marks what is lost and tells how long the rest may still take, if it is
-/// overdue. The second number is the octets that were found lost.
+/// overdue, in nanoseconds. The second number is the octets that were found lost.
 /// covers: 8985-7, 8985-8, 8985-17
-pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>, u32) {
-    let window = reo_wnd(c);
+pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<u64>, u32) {
+    let window_ns = reo_wnd_ns(c);
     let Some(active) = &mut c.active else {
         return (None, 0);
     };
@@ -159,7 +186,7 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
         if !sent_after(newest, (segment.sent_at, segment.transmission)) {
             return (None, found);
         }
-        if deadline_of(&rack, segment, window) > cx.now {
+        if deadline_of(&rack, segment.sent_at, window_ns) > cx.now {
             break;
         }
         cx.counters.lost_retransmit += u64::from(segment.copies > 1);
@@ -167,8 +194,8 @@ pub(crate) fn detect(c: &mut Connection, cx: &mut Context) -> (Option<Duration>,
     }
     // What was sent later is due later: the last one before the newest tells how long to wait.
     let last = last_before(&mut c.active().send, newest);
-    let deadline = last + rack.rtt + window;
-    (Some(deadline.saturating_duration_since(cx.now)), found)
+    let deadline = deadline_of(&rack, last, window_ns);
+    (Some(deadline.nanos_since(cx.now)), found)
 }
 
 /// How many transmissions that were delivered since are passed over in search of one that was not.
@@ -193,25 +220,29 @@ pub(crate) fn is_recent(c: &Connection, now: Instant, segment: &SentSegment) -> 
         return false;
     };
     let rack = &active.recovery.rack;
-    rack.newest.is_some() && deadline_of(rack, segment, reo_wnd(c)) > now
+    rack.newest.is_some() && deadline_of(rack, segment.sent_at, reo_wnd_ns(c)) > now
 }
 
+/// Of timers: a microsecond.
+const GRANULARITY_NS: u64 = 1_000;
+
 /// Sets the timer for what `detect` left open, or goes back to the retransmission timer.
-pub(crate) fn arm(c: &mut Connection, cx: &mut Context, wait: Option<Duration>) {
-    let probes = tlp::may_schedule(c, cx);
+pub(crate) fn arm(c: &mut Connection, cx: &mut Context, wait_ns: Option<u64>) {
+    let Some(active) = &c.active else { return };
+    let timer = active.recovery.timer;
+    let probe_is_over = timer == RetransmitTimer::Probe && !tlp::may_schedule(c, cx);
     let Some(active) = &mut c.active else { return };
     let was = active.deadlines.retransmit;
-    let probe_waits = active.recovery.timer == RetransmitTimer::Probe;
-    match wait {
-        Some(wait) if !active.send.sent.is_empty() => {
-            // Timers have a granularity: not at the same instant again.
-            let at = cx.now + wait.max(Duration::from_micros(1));
+    match wait_ns {
+        Some(wait_ns) if !active.send.sent.is_empty() => {
+            // Not at the same instant again.
+            let at = cx.now.after_nanos(wait_ns.max(GRANULARITY_NS));
             active.recovery.timer = RetransmitTimer::Reordering;
             active.deadlines.retransmit = Some(at);
             c.trace_timer(cx, TimerKind::Reordering, was, Some(at));
         }
         // No probe while something is reported or repaired (RFC 8985 section 7.2).
-        _ if active.recovery.timer == RetransmitTimer::Reordering || (probe_waits && !probes) => {
+        _ if timer == RetransmitTimer::Reordering || probe_is_over => {
             active.recovery.timer = RetransmitTimer::Rto;
             active.deadlines.retransmit = None;
             rto::rearm(c, cx);

@@ -1,71 +1,126 @@
 //! The retransmission timer (RFC 6298 section 5, RFC 9293 section 3.8.3).
 
-use core::time::Duration;
-
 use crate::config::UserTimeout;
 use crate::event::CloseReason;
 use crate::state::{Cause, State};
 use crate::tcp::congestion::{CongestionEvent, CongestionKind, Phase};
-use crate::tcp::connection::{Connection, Context, Events, Marks};
+use crate::tcp::connection::{Active, Connection, Context, Events, Marks};
 use crate::tcp::path_mtu;
 use crate::tcp::recovery::phases::lose;
 use crate::tcp::recovery::undo::Undo;
 use crate::tcp::recovery::{Frto, RetransmitTimer, rack, tlp};
 use crate::tcp::send::pace;
+use crate::time::Instant;
 use crate::trace::{LossSign, RecoveryEvent, TimerKind, TraceEvent};
 
 /// Starts the timer if something is unacknowledged and it is not running, stops it if nothing
 /// is. covers: 6298-9, 6298-10
 pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    let user_timeout = match c.options(cx).user_timeout {
-        UserTimeout::After(limit) => Some(limit),
-        UserTimeout::ByRetries | UserTimeout::Never => None,
-    };
-    let waits = c.unsent() > 0 || c.fin_waits();
-    let probe_at = tlp::may_schedule(c, cx).then(|| cx.now + tlp::timeout(c));
-    let Some(active) = &mut c.active else { return };
-    let outstanding = !active.send.sent.is_empty();
-    let was = active.deadlines.retransmit;
-    let mut timer = kind_of(active.recovery.timer);
-    if !outstanding || active.recovery.probe_octet {
-        active.deadlines.retransmit = None;
-        active.recovery.timer = RetransmitTimer::Rto;
-        active.recovery.rto_at = None;
-        active.recovery.tlp.due = false;
-    } else if was.is_none() {
-        let rto_at = *active.recovery.rto_at.get_or_insert(cx.now + rto);
-        let at = match probe_at {
-            Some(at) => {
-                active.recovery.timer = RetransmitTimer::Probe;
-                at.min(rto_at)
-            }
-            None => {
-                active.recovery.timer = RetransmitTimer::Rto;
-                rto_at.max(cx.now + SOON)
-            }
-        };
-        timer = kind_of(active.recovery.timer);
-        active.deadlines.retransmit = Some(at);
+    let Some(active) = &c.active else { return };
+    if active.send.is_idle() && !c.fin_waits() {
+        rest(c, cx);
+        return;
     }
-    let is = active.deadlines.retransmit;
-    // covers: 9293-MUST-21, 9293-U12
-    if !outstanding && !waits {
-        active.recovery.progress_at = None;
-        active.recovery.timeouts = 0;
-    } else if active.recovery.progress_at.is_none() {
-        active.recovery.progress_at = Some(cx.now);
-    }
-    let limit = user_timeout.filter(|_| c.state != State::SynSent);
-    let all = active.recovery.progress_at.zip(limit).map(|(at, d)| at + d);
-    let least = pace::deadline(c, cx, outstanding || waits);
-    let Some(active) = &mut c.active else { return };
-    active.deadlines.user_timeout = [all, least].into_iter().flatten().min();
-    c.trace_timer(cx, timer, was, is);
+    // Asked only where the answer counts.
+    let probes = active.deadlines.retransmit.is_none() && tlp::may_schedule(c, cx);
+    keep_running(c, cx, probes);
 }
 
-/// A deadline that has passed while another one stood in its place fires no earlier than this.
-const SOON: Duration = Duration::from_millis(1);
+/// Nothing is on its way and nothing waits.
+fn rest(c: &mut Connection, cx: &mut Context) {
+    let Some(active) = &mut c.active else { return };
+    let (was, timer) = stop(active);
+    // covers: 9293-MUST-21, 9293-U12
+    active.recovery.progress_at = None;
+    active.recovery.timeouts = 0;
+    active.recovery.pace_from = None;
+    active.deadlines.user_timeout = None;
+    if was.is_some() {
+        c.trace_timer(cx, kind_of(timer), was, None);
+    }
+}
+
+/// What the timer was set to, and what it stood for.
+fn stop(active: &mut Active) -> (Option<Instant>, RetransmitTimer) {
+    let recovery = &mut active.recovery;
+    recovery.rto_at = None;
+    recovery.tlp.due = false;
+    let timer = core::mem::take(&mut recovery.timer);
+    (active.deadlines.retransmit.take(), timer)
+}
+
+/// Something is on its way or waits; `probes` tells whether a timer that begins is that of a tail
+/// loss probe.
+fn keep_running(c: &mut Connection, cx: &mut Context, probes: bool) {
+    let Some(active) = &mut c.active else { return };
+    let outstanding = !active.send.sent.is_empty();
+    if !outstanding || active.recovery.probe_octet {
+        let (was, timer) = stop(active);
+        c.trace_timer(cx, kind_of(timer), was, None);
+    } else if active.deadlines.retransmit.is_none() {
+        start(c, cx, probes);
+    }
+    let waits = outstanding || c.unsent() > 0 || c.fin_waits();
+    let Some(active) = &mut c.active else { return };
+    // covers: 9293-MUST-21, 9293-U12
+    if waits {
+        active.recovery.progress_at.get_or_insert(cx.now);
+    } else {
+        active.recovery.progress_at = None;
+        active.recovery.timeouts = 0;
+    }
+    limit_patience(c, cx, waits);
+}
+
+fn start(c: &mut Connection, cx: &mut Context, probes: bool) {
+    let rto_ns = c.cold.rtt.rto_ns(&cx.config.tcp.rto);
+    let pto_ns = if probes { tlp::timeout_ns(c) } else { 0 };
+    let Some(active) = &mut c.active else { return };
+    let recovery = &mut active.recovery;
+    let rto_at = *recovery.rto_at.get_or_insert(cx.now.after_nanos(rto_ns));
+    let at = if probes {
+        recovery.timer = RetransmitTimer::Probe;
+        rto_at.min(cx.now.after_nanos(pto_ns))
+    } else {
+        recovery.timer = RetransmitTimer::Rto;
+        rto_at.max(cx.now.after_nanos(SOON_NS))
+    };
+    let timer = kind_of(recovery.timer);
+    active.deadlines.retransmit = Some(at);
+    c.trace_timer(cx, timer, None, Some(at));
+}
+
+/// Until when the peer may take nothing, or too little.
+fn limit_patience(c: &mut Connection, cx: &Context, waits: bool) {
+    let options = c.options(cx);
+    let limit = match options.user_timeout {
+        UserTimeout::After(limit) if c.state != State::SynSent => Some(limit),
+        _ => None,
+    };
+    let least = options.min_progress;
+    if limit.is_none() && least.is_none() {
+        if let Some(active) = &mut c.active {
+            active.recovery.pace_from = None;
+            active.deadlines.user_timeout = None;
+        }
+        return;
+    }
+    let least = least.and_then(|least| pace::deadline(c, cx, least, waits));
+    let Some(active) = &mut c.active else { return };
+    let recovery = &mut active.recovery;
+    if least.is_none() {
+        recovery.pace_from = None;
+    }
+    let all = recovery.progress_at.zip(limit).map(|(at, d)| at + d);
+    active.deadlines.user_timeout = match (all, least) {
+        (Some(all), Some(least)) => Some(all.min(least)),
+        (all, least) => all.or(least),
+    };
+}
+
+/// A deadline that has passed while another one stood in its place fires no earlier than this: a
+/// millisecond.
+const SOON_NS: u64 = 1_000_000;
 
 /// What the one timer of retransmission stands for. covers: 8985-16
 pub(crate) fn kind_of(timer: RetransmitTimer) -> TimerKind {
@@ -84,7 +139,7 @@ pub(crate) fn on_text_sent(c: &mut Connection, cx: &mut Context) {
             active.deadlines.retransmit = None;
         }
     }
-    rearm(c, cx);
+    keep_running(c, cx, probes);
 }
 
 /// `snd.una` moved: the timer starts anew. covers: 6298-11

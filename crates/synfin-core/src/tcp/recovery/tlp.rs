@@ -2,8 +2,6 @@
 //! that follows can tell. A probe makes the peer say what it has, long before the retransmission
 //! timer would.
 
-use core::time::Duration;
-
 use synfin_wire::SeqNum;
 
 use crate::tcp::congestion::{CongestionEvent, CongestionKind, Phase};
@@ -15,7 +13,7 @@ use crate::trace::{RecoveryEvent, TimerKind, TraceEvent};
 
 /// The longest delay of an acknowledgement that a probe of a single segment allows for. covers:
 /// C-20
-const MAX_ACK_DELAY: Duration = Duration::from_millis(200);
+const MAX_ACK_DELAY_NS: u64 = 200_000_000;
 
 /// A probe, on its way or due.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +34,11 @@ impl Tlp {
             is_retrans,
             due: false,
         };
+    }
+
+    /// The answer to a probe is awaited, or a probe is to be sent.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.end_seq.is_some() || self.due
     }
 
     /// Recovery begins, or everything is acknowledged: no probe is awaited any more.
@@ -60,26 +63,32 @@ pub(crate) fn may_schedule(c: &Connection, cx: &Context) -> bool {
         && active.send.lost == 0
         && recovery.timeouts == 0
         && !recovery.probe_octet
-        && recovery.tlp.end_seq.is_none()
-        && !recovery.tlp.due
+        && !recovery.tlp.is_pending()
         && !c.marks.has(Marks::PROBE_UNMEASURED)
 }
 
-/// `PTO`. covers: 8985-10
-pub(crate) fn timeout(c: &Connection) -> Duration {
+/// `PTO`, in nanoseconds. covers: 8985-10
+pub(crate) fn timeout_ns(c: &Connection) -> u64 {
     let srtt = c.cold.rtt.srtt_us;
     if srtt == 0 {
-        return Duration::from_secs(1);
+        return NO_SAMPLE_NS;
     }
     let single = c.active.as_ref().is_some_and(|active| {
         active.send.in_flight <= u32::from(c.eff_snd_mss) && active.send.sent.len() == 1
     });
-    let base = Duration::from_micros(2 * u64::from(srtt)).max(MIN_TIMEOUT);
-    if single { base + MAX_ACK_DELAY } else { base }
+    let base = (2000 * u64::from(srtt)).max(MIN_TIMEOUT_NS);
+    if single {
+        base + MAX_ACK_DELAY_NS
+    } else {
+        base
+    }
 }
 
+/// What it is before there is a sample: a second.
+const NO_SAMPLE_NS: u64 = 1_000_000_000;
+
 /// Below, timers of either end are too coarse to tell a tail loss from a late acknowledgement.
-const MIN_TIMEOUT: Duration = Duration::from_millis(10);
+const MIN_TIMEOUT_NS: u64 = 10_000_000;
 
 /// The timer fired: the probe is due, and the retransmission timer runs from now. covers: 8985-13
 pub(crate) fn on_expiry(c: &mut Connection, cx: &mut Context) {

@@ -46,8 +46,8 @@ impl Undo {
         }
     }
 
-    /// All retransmissions were duplicates.
-    fn is_all_duplicate(&self) -> bool {
+    /// All retransmissions were duplicates: the reduction is to be taken back.
+    pub(crate) fn is_due(&self) -> bool {
         self.marker.is_some() && self.resent && self.outstanding == 0
     }
 }
@@ -77,7 +77,7 @@ pub(crate) fn try_undo(c: &mut Connection, cx: &mut Context, news: &News) -> boo
     let late = news.late.zip(undo.marker);
     let sign = if late.is_some_and(|(end, marker)| end.after(marker)) {
         UndoSign::Timestamp
-    } else if undo.is_all_duplicate() {
+    } else if undo.is_due() {
         UndoSign::DuplicateSack
     } else {
         return false;

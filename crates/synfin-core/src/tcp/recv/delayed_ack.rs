@@ -23,10 +23,10 @@ pub(crate) fn on_text(c: &mut Connection, cx: &mut Context, text_len: u32) {
 }
 
 fn arm(c: &mut Connection, cx: &mut Context) {
-    let deadline = cx.now + cx.config.tcp.ack.delay;
     let active = c.active();
     // covers: BUG-9 (reading does not stop it)
     if active.deadlines.delayed_ack.is_none() {
+        let deadline = cx.now + cx.config.tcp.ack.delay;
         active.deadlines.delayed_ack = Some(deadline);
         c.trace_timer(cx, TimerKind::DelayedAck, None, Some(deadline));
     }

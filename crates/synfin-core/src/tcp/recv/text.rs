@@ -108,9 +108,11 @@ fn append(c: &mut Connection, cx: &mut Context, text: Chunk) {
         nxt += len;
         recv.queue.push_chunk_or_coalesce(&mut cx.pool, text);
     }
-    while let Some(chunk) = recv.out_of_order.pop_ready(nxt, &mut cx.pool) {
-        nxt += chunk.len() as u32;
-        recv.queue.push_chunk_or_coalesce(&mut cx.pool, chunk);
+    if had_gap {
+        while let Some(chunk) = recv.out_of_order.pop_ready(nxt, &mut cx.pool) {
+            nxt += chunk.len() as u32;
+            recv.queue.push_chunk_or_coalesce(&mut cx.pool, chunk);
+        }
     }
     let taken = start.distance_to(nxt);
     c.rcv.nxt = nxt;

@@ -24,61 +24,76 @@ pub(crate) fn shift_for(options: &SocketOptions, config: &StackConfig) -> Shift 
     Shift::new(shift)
 }
 
-/// Octets that may wait to be read, less what does.
-fn free(c: &Connection, cx: &Context) -> u32 {
+/// What the window is made of.
+struct Room {
+    /// Octets that may wait to be read.
+    limit: u32,
+    /// Less what does.
+    free: u32,
+    /// What of it is offered: a few segments while memory is short.
+    offer: u32,
+    /// The step in which the window grows. covers: 9293-MUST-39
+    step: u32,
+}
+
+fn room(c: &Connection, cx: &Context) -> Room {
+    let limit = tuning::limit(c, cx);
     let unread = c
         .active
         .as_ref()
         .map_or(0, |active| active.recv.queue.len() as u32);
-    tuning::limit(c, cx).saturating_sub(unread)
-}
-
-/// What of it is offered: a few segments while memory is short.
-pub(crate) fn offer(c: &Connection, cx: &Context) -> u32 {
-    let free = free(c, cx);
-    if cx.pool.pressure() > Pressure::None {
-        free.min(STEPS_UNDER_PRESSURE * step(c, cx))
+    let free = limit.saturating_sub(unread);
+    let step = u32::from(c.cold.own_mss).min(limit / 2);
+    let offer = if cx.pool.pressure() > Pressure::None {
+        free.min(STEPS_UNDER_PRESSURE * step)
     } else {
         free
+    };
+    Room {
+        limit,
+        free,
+        offer,
+        step,
     }
 }
 
-/// The step in which the window grows. covers: 9293-MUST-39
-fn step(c: &Connection, cx: &Context) -> u32 {
-    u32::from(c.cold.own_mss).min(tuning::limit(c, cx) / 2)
+/// Octets that are offered.
+pub(crate) fn offer(c: &Connection, cx: &Context) -> u32 {
+    room(c, cx).offer
 }
 
 /// Moves the edge as far as silly-window avoidance lets it, and tells the window field.
 /// covers: 9293-SHLD-14, 7323-3, 7323-4, 7323-6, 7323-7, 9293-U7
 pub(crate) fn advertise(c: &mut Connection, cx: &mut Context, syn: bool) -> u16 {
+    let room = room(c, cx);
     if syn {
-        let field = free(c, cx).min(u32::from(u16::MAX));
+        let field = room.free.min(u32::from(u16::MAX));
         let edge = c.rcv.nxt + field;
         c.rcv.edge = c.rcv.edge.max(edge);
         return field as u16;
     }
     let shift = c.shifts.rcv();
     let unit = 1u32 << shift.get();
-    let most = offer(c, cx).min(u32::from(u16::MAX) << shift.get());
+    let below_unit = unit - 1;
+    let most = room.offer.min(u32::from(u16::MAX) << shift.get());
     let mut wnd = c.rcv.wnd();
-    if most >= wnd.saturating_add(step(c, cx)) {
-        wnd = most / unit * unit;
+    if most >= wnd.saturating_add(room.step) {
+        wnd = most & !below_unit;
     }
     // A window that is no multiple of the unit is rounded up while the buffer allows, so that the
     // edge the peer sees does not move left.
-    let rounded = wnd.next_multiple_of(unit);
+    let rounded = (wnd + below_unit) & !below_unit;
     let wnd = if rounded <= most { rounded } else { wnd };
     c.rcv.edge = c.rcv.edge.max(c.rcv.nxt + wnd);
-    note_limit(c, cx, wnd);
+    note_limit(c, cx, &room, wnd);
     (wnd >> shift.get()).min(u32::from(u16::MAX)) as u16
 }
 
 /// Tells the trace when something begins or ceases to hold the window back.
-fn note_limit(c: &mut Connection, cx: &mut Context, rcv_wnd: u32) {
-    let free = free(c, cx);
-    let by = if free < step(c, cx) {
+fn note_limit(c: &mut Connection, cx: &mut Context, room: &Room, rcv_wnd: u32) {
+    let by = if room.free < room.step {
         Some(ReceiveLimit::Application)
-    } else if offer(c, cx) < free {
+    } else if room.offer < room.free {
         Some(ReceiveLimit::Memory)
     } else {
         None
@@ -102,8 +117,7 @@ pub(crate) fn is_update_due(c: &Connection, cx: &Context) -> bool {
         return false;
     }
     let wnd = c.rcv.wnd();
-    let gain = offer(c, cx).saturating_sub(wnd);
-    let step = step(c, cx);
-    let buffer = tuning::limit(c, cx);
-    gain >= step && (wnd < 2 * step || gain >= buffer / 4)
+    let room = room(c, cx);
+    let gain = room.offer.saturating_sub(wnd);
+    gain >= room.step && (wnd < 2 * room.step || gain >= room.limit / 4)
 }

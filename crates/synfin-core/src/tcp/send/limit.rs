@@ -57,12 +57,22 @@ pub(crate) fn times(c: &Connection, now: Instant) -> Times {
 }
 
 /// Something has touched the connection.
+#[inline]
 pub(crate) fn on_settled(c: &mut Connection, cx: &mut Context) {
+    let Some(active) = &c.active else { return };
+    let was = &active.limit;
+    let waits = !active.send.is_idle() || c.fin_waits();
+    if waits || was.busy || was.by != SendLimit::Application {
+        judge_anew(c, cx, waits);
+    }
+}
+
+#[inline(never)]
+fn judge_anew(c: &mut Connection, cx: &mut Context, waits: bool) {
     let Some(active) = &c.active else { return };
     let was = active.limit;
     // The handshake is no time in which text waits for the network.
-    let open = !c.marks.has(Marks::OFF_WIRE) && !c.syn_unacked();
-    let busy = open && (!active.send.is_idle() || c.fin_waits());
+    let busy = waits && !c.marks.has(Marks::OFF_WIRE) && !c.syn_unacked();
     let by = if !busy {
         SendLimit::Application
     } else if c.marks.has(Marks::READY) {
@@ -70,9 +80,14 @@ pub(crate) fn on_settled(c: &mut Connection, cx: &mut Context) {
     } else {
         judge(c, cx)
     };
-    if (by, busy) == (was.by, was.busy) {
-        return;
+    if (by, busy) != (was.by, was.busy) {
+        change(c, cx, by, busy);
     }
+}
+
+/// A stretch is over, and another one begins.
+fn change(c: &mut Connection, cx: &mut Context, by: SendLimit, busy: bool) {
+    let was = c.active().limit;
     let times = was.times(cx.now);
     c.cold.count_busy(times.busy_us);
     if times.window_us + times.buffer_us > 0 {
@@ -101,8 +116,11 @@ fn judge(c: &Connection, cx: &Context) -> SendLimit {
     }
     let mss = u32::from(c.eff_snd_mss);
     let (unsent, in_flight) = (c.unsent(), active.send.in_flight);
-    let room = c.congestion_window().saturating_sub(in_flight);
     let repairs = active.send.lost > 0;
+    if unsent == 0 && !repairs && !c.fin_waits() && !c.marks.has(Marks::WANT_WRITE) {
+        return SendLimit::Application;
+    }
+    let room = c.congestion_window().saturating_sub(in_flight);
     let congestion = if active.recovery.window.is_some() {
         SendLimit::Recovery
     } else {
@@ -110,7 +128,7 @@ fn judge(c: &Connection, cx: &Context) -> SendLimit {
     };
     if unsent == 0 && !repairs && !c.fin_waits() {
         // covers: BUG-20 (a small buffer is not the application's want of text)
-        let full = c.marks.has(Marks::WANT_WRITE) && active.send.queue.len() > 0;
+        let full = active.send.queue.len() > 0;
         return match full {
             true if room < mss => congestion,
             true => SendLimit::SendBuffer,

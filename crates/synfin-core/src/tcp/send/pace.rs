@@ -8,16 +8,18 @@ use crate::config::{MinProgress, UserTimeout};
 use crate::tcp::connection::{Connection, Context};
 use crate::time::Instant;
 
-/// When the peer must have taken so much; while nothing waits, never. covers: ATT-35
-pub(crate) fn deadline(c: &mut Connection, cx: &Context, waits: bool) -> Option<Instant> {
-    let least = c.options(cx).min_progress;
-    let least = least.filter(|_| waits && c.state.is_synchronized());
-    let goal = least.map(|least| goal(c, least));
-    let recovery = &mut c.active.as_mut()?.recovery;
-    let Some((least, goal)) = least.zip(goal) else {
-        recovery.pace_from = None;
+/// When the peer must have taken at least so much; while nothing waits, never. covers: ATT-35
+pub(crate) fn deadline(
+    c: &mut Connection,
+    cx: &Context,
+    least: MinProgress,
+    waits: bool,
+) -> Option<Instant> {
+    if !waits || !c.state.is_synchronized() {
         return None;
-    };
+    }
+    let goal = goal(c, least);
+    let recovery = &mut c.active.as_mut()?.recovery;
     let (from, _) = *recovery.pace_from.get_or_insert((cx.now, goal));
     Some(from + least.within)
 }

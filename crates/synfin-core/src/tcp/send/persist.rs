@@ -22,7 +22,20 @@ pub(crate) fn on_window_open(c: &mut Connection, cx: &mut Context) {
 
 /// Arms the timer when something waits to be sent, nothing is in flight, and it is the window
 /// that holds it back; stops it otherwise. covers: 9293-MUST-36, 9293-SHLD-29, BUG-5
+#[inline]
 pub(crate) fn rearm(c: &mut Connection, cx: &mut Context) {
+    let Some(active) = &c.active else { return };
+    let open = active.deadlines.persist.is_none() && !active.recovery.probe_octet;
+    // What is on its way brings an acknowledgement with a window.
+    let answered = !active.send.sent.is_empty();
+    if open && (answered || (active.send.queue.len() == 0 && !c.fin_waits())) {
+        return;
+    }
+    set_or_stop(c, cx);
+}
+
+#[inline(never)]
+fn set_or_stop(c: &mut Connection, cx: &mut Context) {
     let blocked = is_blocked(c);
     let closed = c.snd.wnd == 0;
     let rto = &cx.config.tcp.rto;

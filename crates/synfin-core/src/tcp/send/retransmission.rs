@@ -130,7 +130,7 @@ fn again(c: &mut Connection, cx: &Context, place: usize, by: LossSign) -> Emissi
 fn resend(c: &mut Connection, cx: &Context, place: usize, seq: SeqNum, len: u32) {
     let departure = depart(c, cx, len);
     search::on_resent(c, seq);
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
+    let rto_ns = c.cold.rtt.rto_ns(&cx.config.tcp.rto);
     let active = c.active();
     active.recovery.undo.on_resent();
     active.send.on_resent(place, cx.now, departure);
@@ -143,6 +143,6 @@ fn resend(c: &mut Connection, cx: &Context, place: usize, seq: SeqNum, len: u32)
         active.deadlines.retransmit = None;
     } else {
         // Another one stands in its place.
-        active.recovery.rto_at = Some(cx.now + rto);
+        active.recovery.rto_at = Some(cx.now.after_nanos(rto_ns));
     }
 }

@@ -5,6 +5,7 @@
 use core::time::Duration;
 
 use crate::config::RtoConfig;
+use crate::time::nanos_of;
 
 /// `SRTT`, `RTTVAR` and `RTO`.
 #[derive(Clone, Copy, Debug)]
@@ -83,12 +84,12 @@ impl RttEstimator {
         self.backoff = self.backoff.saturating_add(1);
     }
 
-    /// The smallest sample; zero before there is one.
-    pub(crate) fn min_rtt(&self) -> Duration {
+    /// The smallest sample in nanoseconds; zero before there is one.
+    pub(crate) fn min_rtt_ns(&self) -> u64 {
         if self.srtt_us == 0 {
-            Duration::ZERO
+            0
         } else {
-            Duration::from_micros(u64::from(self.min_rtt_us))
+            u64::from(self.min_rtt_us) * 1000
         }
     }
 
@@ -97,10 +98,19 @@ impl RttEstimator {
         self.backed_off(self.backoff, config.max)
     }
 
+    /// The same in nanoseconds, for deadlines.
+    pub(crate) fn rto_ns(&self, config: &RtoConfig) -> u64 {
+        self.backed_off_ns(self.backoff).min(nanos_of(config.max))
+    }
+
     /// The timeout after `times` doublings.
     pub(crate) fn backed_off(&self, times: u8, max: Duration) -> Duration {
-        let factor = 1u64 << times.min(20);
-        Duration::from_micros(u64::from(self.base_rto_us) * factor).min(max)
+        Duration::from_nanos(self.backed_off_ns(times)).min(max)
+    }
+
+    /// 2^52 us at most, whose nanoseconds have room in 64 bits.
+    fn backed_off_ns(&self, times: u8) -> u64 {
+        (u64::from(self.base_rto_us) << times.min(20)) * 1000
     }
 }
 
@@ -137,7 +147,7 @@ fn blend(average: &mut u32, fraction: &mut u8, target: u32, parts: u32) {
 const MAX_SAMPLE_US: u32 = 1 << 28;
 
 fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+    u32::try_from(nanos_of(duration) / 1000).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ pub(crate) fn before_new_text(c: &mut Connection, cx: &Context) {
 /// Nothing is in flight, and nothing was sent for longer than the retransmission timeout.
 fn restart_after_idle(c: &mut Connection, cx: &Context, now: Tick) -> bool {
     let idle_ms = now.since(c.cold.last_sent);
-    let rto = c.cold.rtt.rto(&cx.config.tcp.rto);
-    let restarts = cx.config.tcp.restart_after_idle && u128::from(idle_ms) > rto.as_millis();
+    let rto_ms = c.cold.rtt.rto_ns(&cx.config.tcp.rto) / 1_000_000;
+    let restarts = cx.config.tcp.restart_after_idle && u64::from(idle_ms) > rto_ms;
     if restarts {
         let window = restart_window(c, cx);
         c.cold.congestion.live().on_idle_restart(cx.now, window);

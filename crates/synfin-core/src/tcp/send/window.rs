@@ -30,7 +30,10 @@ pub(crate) fn update(c: &mut Connection, cx: &mut Context, seg: &Seg) {
         };
         c.snd.wl1 = seg.seq;
         c.snd.wl2 = seg.ack;
-        set(c, cx, shift.widen(seg.wnd));
+        let wnd = shift.widen(seg.wnd);
+        if wnd != c.snd.wnd {
+            set(c, cx, wnd);
+        }
     }
 }
 
