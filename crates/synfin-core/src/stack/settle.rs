@@ -7,7 +7,8 @@ use crate::buffer::Pressure;
 use crate::demux::{FlowKey, Place};
 use crate::event::ConnId;
 use crate::slab::SlotId;
-use crate::stack::{EventSource, HORIZON, Stack, TimerKey};
+use crate::stack::timers::{HORIZON, TimerKey};
+use crate::stack::{EventSource, Stack};
 use crate::state::State;
 use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::destination;
@@ -64,7 +65,7 @@ impl Stack {
             return;
         };
         limit::on_settled(c, &mut self.cx);
-        c.release_idle_memory();
+        c.release_idle_memory(&mut self.cx);
         if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);
         }
@@ -228,17 +229,15 @@ impl Stack {
         let idle = timeouts::coarse_deadline(c, now);
         let coarse = &mut c.cold.coarse;
         if let Some(at) = fine {
-            let filed = &mut coarse.filed_fine;
-            if filed.must_file(at) {
-                filed.on_filed(self.fine.insert(at, TimerKey::conn(id)));
-            }
+            let (filed, key) = (&mut coarse.filed_fine, TimerKey::conn(id));
+            self.timers.file_fine(filed, at, now, key);
         }
         if let Some(at) = idle {
             // What 32 bits cannot tell from the past is looked at again at the horizon.
             let at = at.min(now + HORIZON);
             let filed = &mut coarse.filed_coarse;
             if filed.must_file(at) {
-                filed.on_filed(self.coarse.insert(at, TimerKey::conn(id)));
+                filed.on_filed(self.timers.coarse.insert(at, TimerKey::conn(id)));
             }
         }
     }
@@ -253,6 +252,7 @@ impl Stack {
             active.recv.queue.clear(&mut self.cx.pool);
             active.recv.discard_out_of_order(&mut self.cx.pool);
         }
+        c.recycle_active(&mut self.cx);
         self.orphans.count -= 1;
         self.tables.addresses.release(c.key.local);
     }
