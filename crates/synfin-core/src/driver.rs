@@ -8,7 +8,7 @@ use synfin_wire::{MacAddress, SeqNum, ethernet};
 
 use crate::buffer::Slices;
 use crate::event::Event;
-use crate::frame::{Frame, FrameBatch};
+use crate::frame::Frame;
 use crate::stack::Stack;
 use crate::time::Instant;
 use crate::trace::TraceSeq;
@@ -259,7 +259,7 @@ pub fn receive<D: Device + ?Sized>(
     device: &mut D,
     now: Instant,
 ) -> bool {
-    let mut batch = FrameBatch::new();
+    let mut batch = stack.take_batch();
     let mut more = true;
     while batch.len() < BATCH {
         let mut frame = stack.frame(id);
@@ -272,6 +272,7 @@ pub fn receive<D: Device + ?Sized>(
         }
     }
     stack.handle_batch(now, id, &mut batch);
+    stack.keep_batch(batch);
     more
 }
 

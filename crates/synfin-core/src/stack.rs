@@ -9,6 +9,7 @@
 //! | `passive` | listeners, half-open entries, TIME-WAIT: not a connection yet, or no more |
 //! | `syn_queue` | which SYN gets an entry, which a cookie, and what comes back of it |
 //! | `fast_open` | SYNs with text at listeners that take it |
+//! | `timers` | deadlines of connections and half-open entries, on their way to the wheels |
 //! | `settle` | after anything touched a connection: queues, timers, memory |
 //! | `ended` | a connection is over: its flow, TIME-WAIT, its place |
 //! | `cookie_frame` | the packet of a SYN,ACK with a cookie |
@@ -38,12 +39,12 @@ mod passive;
 mod settle;
 mod stalled;
 mod syn_queue;
+mod timers;
 mod warm;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use synfin_wire::FourTuple;
 
@@ -53,9 +54,10 @@ pub use observe::{ConnectionRow, Cursor, Filter, Page, Totals};
 use crate::buffer::Pool;
 use crate::config::{ConfigError, StackConfig};
 use crate::counters::Counters;
-use crate::demux::{FlowKey, FlowRef, FlowTable, Place};
+use crate::demux::{FlowKey, FlowTable, Place};
 use crate::driver::DeviceId;
 use crate::event::Event;
+use crate::frame::FrameBatch;
 use crate::ip::address::{AddrId, AddressTable};
 use crate::ip::fragment::{FragmentIds, Fragments};
 use crate::ip::path_mtu::PathMtuTable;
@@ -64,7 +66,7 @@ use crate::link::neighbor::Neighbors;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::{Slab, SlotId};
-use crate::tcp::connection::{Connection, Context};
+use crate::tcp::connection::{Connection, Context, SpareActives};
 use crate::tcp::destination::Destinations;
 use crate::tcp::half_open::HalfOpen;
 use crate::tcp::listener::{Listener, ListenerIndex};
@@ -72,7 +74,6 @@ use crate::tcp::reset::ChallengeCap;
 use crate::tcp::syn_cookie::SynCookies;
 use crate::tcp::time_wait::TimeWaitQueue;
 use crate::time::Instant;
-use crate::timer::{UNIT_NANOS, Wheel};
 use crate::trace::Tracer;
 
 /// Memory for buffers, handed in by whoever creates a stack.
@@ -112,13 +113,14 @@ pub struct Stack {
     neighbors: Neighbors,
     autoconf: BTreeMap<DeviceId, autoconf::Configured>,
     ethernet_devices: u16,
-    fine: Wheel<TimerKey>,
-    coarse: Wheel<TimerKey>,
+    timers: timers::Timers,
     events: VecDeque<EventSource>,
     totals: Totals,
     orphans: orphans::Orphans,
     stalled: stalled::Stalled,
     next_port: u32,
+    /// Without frames, for [`receive`](crate::driver::receive) to fill again.
+    batch: FrameBatch,
     scratch: egress::Scratch,
 }
 
@@ -129,30 +131,6 @@ struct Tables {
     half_open: Slab<HalfOpen>,
     time_wait: TimeWaitQueue,
     addresses: AddressTable,
-}
-
-/// What a timer wheel calls back: a connection or a half-open entry, as long as it is the same.
-#[derive(Clone, Copy, Debug)]
-struct TimerKey {
-    flow: FlowRef,
-    generation: u32,
-}
-
-impl TimerKey {
-    fn conn(id: SlotId) -> Self {
-        Self::new(Place::Conn(id.index), id)
-    }
-
-    fn half_open(id: SlotId) -> Self {
-        Self::new(Place::HalfOpen(id.index), id)
-    }
-
-    fn new(place: Place, id: SlotId) -> Self {
-        Self {
-            flow: FlowRef::new(place),
-            generation: id.generation,
-        }
-    }
 }
 
 /// Where the next event comes from.
@@ -168,14 +146,6 @@ enum EventSource {
     Ready(Event),
 }
 
-/// Ticks and horizon of the two wheels: active deadlines and idle ones.
-const FINE_TICK: Duration = Duration::from_nanos(UNIT_NANOS);
-const COARSE_TICK: Duration = Duration::from_millis(1);
-const HORIZON: Duration = Duration::from_secs(10);
-
-/// Steps of each wheel in a call of [`Stack::handle_timeout`]: slots entered, entries moved down,
-/// entries fired.
-const WHEEL_STEPS: u32 = 1024;
 /// TIME-WAIT records that end in such a call.
 const EXPIRIES: usize = 512;
 
@@ -207,6 +177,7 @@ impl Stack {
             secrets,
             shared_options: crate::tcp::shared_options::SharedOptions::default(),
             config,
+            spare_actives: SpareActives::default(),
             memory_waiters: VecDeque::new(),
             memory_wanted: false,
         };
@@ -229,13 +200,13 @@ impl Stack {
             neighbors: Neighbors::new(limits.neighbors),
             autoconf: BTreeMap::new(),
             ethernet_devices: 0,
-            fine: Wheel::new(FINE_TICK, HORIZON),
-            coarse: Wheel::new(COARSE_TICK, HORIZON),
+            timers: timers::Timers::new(),
             events: VecDeque::new(),
             totals: Totals::default(),
             orphans: orphans::Orphans::default(),
             stalled: stalled::Stalled::default(),
             next_port: 0,
+            batch: FrameBatch::new(),
             scratch: egress::Scratch::default(),
         };
         stack.add_loopback();
@@ -264,14 +235,7 @@ impl Stack {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.set_now(now);
         self.settle_leftovers();
-        let mut steps = WHEEL_STEPS;
-        while let Some(key) = self.fine.pop_due(now, &mut steps) {
-            self.on_timer(key, true);
-        }
-        let mut steps = WHEEL_STEPS;
-        while let Some(key) = self.coarse.pop_due(now, &mut steps) {
-            self.on_timer(key, false);
-        }
+        self.run_timers();
         for _ in 0..EXPIRIES {
             let Some(id) = self.tables.time_wait.oldest_expired(now) else {
                 break;
@@ -292,8 +256,7 @@ impl Stack {
             return Some(self.cx.now);
         }
         [
-            self.fine.next_deadline(),
-            self.coarse.next_deadline(),
+            self.timers.next_deadline(),
             self.tables.time_wait.peek(),
             self.fragments.next_deadline(&self.cx),
             self.neighbors.next_deadline(),
@@ -302,32 +265,6 @@ impl Stack {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    fn on_timer(&mut self, key: TimerKey, fine: bool) {
-        let generation = key.generation;
-        match key.flow.place() {
-            Place::Conn(index) => {
-                let id = SlotId { index, generation };
-                self.settle_if_touched(id);
-                let Some(c) = self.tables.conns.get_mut(id) else {
-                    return;
-                };
-                let coarse = &mut c.cold.coarse;
-                let filed = if fine {
-                    &mut coarse.filed_fine
-                } else {
-                    &mut coarse.filed_coarse
-                };
-                if filed.on_fired(self.cx.now) {
-                    crate::tcp::timeouts::handle_due(c, &mut self.cx);
-                    self.settle(id);
-                    self.note_stalled(id);
-                }
-            }
-            Place::HalfOpen(index) => self.on_half_open_timer(SlotId { index, generation }),
-            Place::TimeWait(_) => {}
-        }
     }
 
     /// The flow behind a four-tuple.

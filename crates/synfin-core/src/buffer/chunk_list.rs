@@ -11,6 +11,9 @@ const SMALL: usize = 128;
 const MEDIUM: usize = 2048;
 const LARGE: usize = 16_384;
 
+/// An empty list keeps its list of so many chunks, for it may be filled again at once.
+const KEPT: usize = 4;
+
 /// Octets in order.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkList {
@@ -22,6 +25,7 @@ pub(crate) struct ChunkList {
 }
 
 impl ChunkList {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -151,6 +155,10 @@ impl ChunkList {
     /// Drops `n` octets from the front.
     pub(crate) fn consume(&mut self, mut n: usize, pool: &mut Pool) {
         n = n.min(self.len);
+        if n == self.len {
+            self.clear(pool);
+            return;
+        }
         self.len -= n;
         self.cursor.set((0, 0));
         while n > 0 {
@@ -163,9 +171,6 @@ impl ChunkList {
             if first.len() == 0 {
                 pool.free(self.chunks.pop_front().expect("looked at above"));
             }
-        }
-        if self.len == 0 {
-            self.clear(pool);
         }
     }
 
@@ -192,8 +197,11 @@ impl ChunkList {
 
     /// Drops everything and the memory with it.
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
-        for chunk in core::mem::take(&mut self.chunks) {
+        while let Some(chunk) = self.chunks.pop_front() {
             pool.free(chunk);
+        }
+        if self.chunks.capacity() > KEPT {
+            self.chunks = VecDeque::new();
         }
         self.len = 0;
         self.cursor.set((0, 0));
@@ -220,6 +228,7 @@ impl<'a> Slices<'a> {
         }
     }
 
+    #[inline]
     fn push(&mut self, piece: &'a [u8]) -> bool {
         let Some(slot) = self.pieces.get_mut(self.count) else {
             return false;
@@ -335,15 +344,19 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_owns_no_memory() {
+    fn an_empty_list_owns_no_buffer() {
         let mut pool = Pool::new(1 << 20);
         let mut list = ChunkList::default();
         list.append_copy(&mut pool, &[7; 10_000]);
         list.consume(10_000, &mut pool);
-        assert_eq!(
-            (list.len(), list.chunks.capacity(), pool.in_use()),
-            (0, 0, 0)
-        );
+        assert_eq!((list.len(), pool.in_use()), (0, 0));
+        assert!(list.chunks.capacity() <= KEPT);
+        for _ in 0..100 {
+            list.append_copy(&mut pool, &[7; 10_000]);
+        }
+        assert!(list.chunks.capacity() > KEPT);
+        list.clear(&mut pool);
+        assert_eq!((list.chunks.capacity(), pool.in_use()), (0, 0));
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Pool {
     }
 
     /// A chunk for a frame on its way through; beyond the budget if need be.
+    #[inline]
     pub(crate) fn alloc_frame(&mut self, len: usize) -> Chunk {
         let mut chunk = match class_for(len) {
             Some(class) => self.take(class),
@@ -88,6 +89,7 @@ impl Pool {
     }
 
     /// The text of a frame stays: from now on it is charged.
+    #[inline]
     pub(crate) fn keep(&mut self, chunk: &mut Chunk) {
         if core::mem::take(&mut chunk.in_transit) {
             self.in_transit -= chunk.capacity();
@@ -122,10 +124,11 @@ impl Pool {
         self.kept() + cost_of(chunk) <= self.hard_mark()
     }
 
+    #[inline]
     fn take(&mut self, class: usize) -> Chunk {
         self.in_use += CLASSES[class];
         let spare = self.spare[class].pop();
-        Chunk::of(spare.unwrap_or_else(|| vec![0; CLASSES[class]].into_boxed_slice()))
+        Chunk::of(spare.unwrap_or_else(|| fresh(class)))
     }
 
     /// Takes a chunk back.
@@ -146,6 +149,7 @@ impl Pool {
     }
 
     /// Octets that are charged: all but frames on their way through.
+    #[inline]
     fn kept(&self) -> usize {
         self.in_use - self.in_transit
     }
@@ -160,10 +164,12 @@ impl Pool {
     }
 
     /// At least the smallest chunk is left for text to send.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.kept() + CLASSES[0] <= self.hard_mark()
     }
 
+    #[inline]
     pub(crate) fn pressure(&self) -> Pressure {
         if self.kept() > self.hard_mark() {
             Pressure::Hard
@@ -173,6 +179,11 @@ impl Pool {
             Pressure::None
         }
     }
+}
+
+#[cold]
+fn fresh(class: usize) -> Box<[u8]> {
+    vec![0; CLASSES[class]].into_boxed_slice()
 }
 
 fn class_for(len: usize) -> Option<usize> {
@@ -208,19 +219,23 @@ impl Chunk {
         }
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.data[self.start as usize..self.end as usize]
     }
 
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.data[self.start as usize..self.end as usize]
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         (self.end - self.start) as usize
     }
 
     /// Octets of the whole buffer.
+    #[inline]
     pub(crate) fn capacity(&self) -> usize {
         self.data.len()
     }

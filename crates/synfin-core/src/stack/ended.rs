@@ -100,6 +100,7 @@ impl Stack {
             active.recv.queue.clear(&mut self.cx.pool);
             active.recv.discard_out_of_order(&mut self.cx.pool);
         }
+        c.recycle_active(&mut self.cx);
         self.orphans.count -= 1;
         self.tables.addresses.release(c.key.local);
     }

@@ -61,6 +61,15 @@ impl Stack {
         self.serve_memory_waiters();
     }
 
+    /// A batch without frames, with the memory of the last one.
+    pub(crate) fn take_batch(&mut self) -> FrameBatch {
+        core::mem::take(&mut self.batch)
+    }
+
+    pub(crate) fn keep_batch(&mut self, batch: FrameBatch) {
+        self.batch = batch;
+    }
+
     pub(super) fn handle_chunk(&mut self, device: DeviceId, chunk: Chunk) {
         self.cx.counters.frames_in += 1;
         match self.station(device) {

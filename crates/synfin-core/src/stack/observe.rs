@@ -148,9 +148,9 @@ impl Stack {
         self.orphans.count
     }
 
-    /// Deadlines filed in the timer wheels, stale ones included.
+    /// Deadlines filed in the timer wheels or on their way there, stale ones included.
     pub fn filed_deadlines(&self) -> usize {
-        self.fine.len() + self.coarse.len()
+        self.timers.len()
     }
 
     /// Whether a connection owns an active part: buffers, a record of segments, timers below a

@@ -13,7 +13,7 @@ use crate::ip::icmp::{IcmpError, IcmpKind};
 use crate::replies::{Reply, SegmentReply};
 use crate::slab::SlotId;
 use crate::stack::syn_queue::{Admission, Target};
-use crate::stack::{EventSource, Stack, TimerKey};
+use crate::stack::{EventSource, Stack};
 use crate::state::{Cause, State};
 use crate::tcp::connection::{ColdMarks, Connection, Events, Marks};
 use crate::tcp::destination;
@@ -364,6 +364,7 @@ impl Stack {
             .assign(ColdMarks::UNACCEPTED, listener.is_some());
         if entry.copies > 0 {
             c.snd.nxt = entry.iss + 1;
+            c.begin_work(&mut self.cx);
             c.active()
                 .send
                 .on_syn_ack_sent(entry.iss, entry.sent_at, entry.copies);
@@ -441,7 +442,7 @@ impl Stack {
         if !core::mem::replace(&mut entry.filed, true) {
             let soonest = self.cx.now + entry.patience(&self.cx);
             let at = entry.deadline.min(soonest);
-            self.coarse.insert(at, TimerKey::half_open(id));
+            self.timers.file_half_open(at, self.cx.now, id);
         }
     }
 

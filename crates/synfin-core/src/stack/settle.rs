@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 use crate::buffer::Pressure;
 use crate::demux::{FlowRef, Place};
 use crate::slab::SlotId;
-use crate::stack::{EventSource, HORIZON, Stack, TimerKey};
+use crate::stack::timers::{HORIZON, TimerKey, Timers};
+use crate::stack::{EventSource, Stack};
 use crate::tcp::connection::{ColdMarks, Connection, Marks};
 use crate::tcp::fast_open;
 use crate::tcp::recovery::rto;
 use crate::tcp::send::{buffer as send_buffer, limit, persist, window};
 use crate::tcp::timeouts;
 use crate::time::Instant;
-use crate::timer::Wheel;
 
 /// Connections that were touched since their timers and memory were last looked at.
 #[derive(Debug, Default)]
@@ -155,9 +155,9 @@ impl Stack {
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
-        file_deadlines(c, id, now, &mut self.fine, &mut self.coarse);
+        file_deadlines(c, id, now, &mut self.timers);
         limit::on_settled(c, &mut self.cx);
-        c.release_idle_memory();
+        c.release_idle_memory(&mut self.cx);
         if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);
         }
@@ -211,25 +211,18 @@ impl Stack {
 
 /// A wheel entry is made only if the deadline is earlier than the one filed; a later one is
 /// looked at when that fires.
-fn file_deadlines(
-    c: &mut Connection,
-    id: SlotId,
-    now: Instant,
-    fine: &mut Wheel<TimerKey>,
-    coarse: &mut Wheel<TimerKey>,
-) {
+fn file_deadlines(c: &mut Connection, id: SlotId, now: Instant, wheels: &mut Timers) {
     let active = c.active.as_ref();
     let soon = active.and_then(|active| active.deadlines.earliest());
     let idle = timeouts::coarse_deadline(c, now);
     let timers = &mut c.cold.coarse;
-    if let Some(at) = soon.filter(|at| timers.filed_fine.must_file(*at)) {
-        let filed = fine.insert(at, TimerKey::conn(id));
-        timers.filed_fine.on_filed(filed);
+    if let Some(at) = soon {
+        wheels.file_fine(&mut timers.filed_fine, at, now, TimerKey::conn(id));
     }
     // What 32 bits cannot tell from the past is looked at again at the horizon.
     let idle = idle.map(|at| at.min(now + HORIZON));
     if let Some(at) = idle.filter(|at| timers.filed_coarse.must_file(*at)) {
-        let filed = coarse.insert(at, TimerKey::conn(id));
+        let filed = wheels.coarse.insert(at, TimerKey::conn(id));
         timers.filed_coarse.on_filed(filed);
     }
 }

@@ -7,6 +7,7 @@ use synfin_wire::checksum::pseudo_header;
 use synfin_wire::tcp::{Header, Options, fill_checksum};
 use synfin_wire::{Flags, Ipv4Header, SeqNum, protocol};
 
+use super::timers::{TimerKey, WHEEL_STEPS};
 use super::*;
 use crate::driver::DeviceId;
 use crate::ip::address::AddrId;
@@ -205,8 +206,11 @@ fn deadlines_fire_in_slices() {
             index: n,
             generation: 0,
         };
-        stack.fine.insert(at_second(3), TimerKey::conn(gone));
-        stack.coarse.insert(at_second(3), TimerKey::half_open(gone));
+        stack.timers.fine.insert(at_second(3), TimerKey::conn(gone));
+        stack
+            .timers
+            .coarse
+            .insert(at_second(3), TimerKey::half_open(gone));
     }
     let most = 2 * WHEEL_STEPS as usize;
     let left = Stack::filed_deadlines;

@@ -30,7 +30,7 @@ use core::net::IpAddr;
 
 use synfin_wire::SeqNum;
 
-pub(crate) use self::active::{Active, Deadlines};
+pub(crate) use self::active::{Active, Deadlines, SpareActives};
 pub(crate) use self::cold::Cold;
 pub(crate) use self::context::Context;
 pub(crate) use self::hot::{Key, RecvVariables, SendVariables, Shift, Shifts};
@@ -147,6 +147,7 @@ impl Connection {
     pub(crate) fn update_mss(&mut self) -> u32 {
         let old = u32::from(self.eff_snd_mss);
         let mss = self.compute_mss();
+        self.wake_controller();
         self.cold.congestion.live().on_mss_change(old, mss);
         mss
     }

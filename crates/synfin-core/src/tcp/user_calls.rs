@@ -44,6 +44,7 @@ pub(crate) fn send(
     }
     c.marks.clear(Marks::MEMORY_TURN);
     let mut room = buffer::room(c, cx);
+    c.begin_work(cx);
     let queue = &mut c.active().send.queue;
     let mut queued = 0;
     let mut out_of_memory = false;
@@ -67,7 +68,7 @@ pub(crate) fn send(
     if queued > 0 && cx.tracer.is_on() {
         cx.trace(c.cold.flow, TraceEvent::Call(UserCall::Send(queued as u32)));
     }
-    c.release_idle_memory();
+    c.release_idle_memory(cx);
     Ok(if queued == 0 && offered > 0 {
         SendOutcome::WouldBlock
     } else {
@@ -118,7 +119,7 @@ pub(crate) fn recv(
         c.ack_now(AckReason::WindowUpdate);
     }
     recv_urgent::on_read(c);
-    c.release_idle_memory();
+    c.release_idle_memory(cx);
     Ok(RecvOutcome::Data(read))
 }
 
@@ -161,7 +162,7 @@ pub(crate) fn shutdown(c: &mut Connection, cx: &mut Context, how: Shutdown) {
     if how != Shutdown::Read {
         queue_fin(c, cx);
     }
-    c.release_idle_memory();
+    c.release_idle_memory(cx);
 }
 
 fn discard_unread(c: &mut Connection, cx: &mut Context) {
@@ -182,13 +183,13 @@ fn queue_fin(c: &mut Connection, cx: &mut Context) {
     match c.state {
         State::Established | State::CloseWait => {
             c.marks.set(Marks::FIN_QUEUED);
-            c.active();
+            c.begin_work(cx);
             c.transition(cx, Cause::Close);
         }
         // It is sent once the connection is established.
         State::SynSent | State::SynReceived => {
             c.marks.set(Marks::FIN_QUEUED);
-            c.active();
+            c.begin_work(cx);
         }
         _ => {}
     }

@@ -34,6 +34,7 @@ impl List {
         last: END,
     };
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.first == END
     }
@@ -91,6 +92,12 @@ impl<K: Copy> Chunks<K> {
             None => list.first = id.index,
         }
         list.last = id.index;
+    }
+
+    /// The first entry.
+    pub(super) fn first(&self, list: &List) -> Option<&Entry<K>> {
+        let chunk = self.slab.get_at(list.first)?;
+        chunk.entries.get(usize::from(chunk.taken))
     }
 
     /// Takes the first entry.

@@ -39,6 +39,11 @@ impl Filed {
             .is_none_or(|nearest| is_before(units(at), nearest))
     }
 
+    /// No entry is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nearest.is_none()
+    }
+
     /// An entry was made that fires at `at`, before all others.
     pub(crate) fn on_filed(&mut self, at: Instant) {
         self.next = self.nearest.replace(units(at)).or(self.next);

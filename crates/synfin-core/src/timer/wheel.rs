@@ -31,6 +31,8 @@ pub(crate) struct Wheel<K> {
     horizon_ticks: u64,
     /// The tick up to which everything has fired; entries lie after it.
     present: u64,
+    /// The start of the earliest occupied slot.
+    next: u64,
     levels: [Level; LEVELS],
     chunks: Chunks<K>,
     /// Entries of the present tick and before, ready to be popped.
@@ -59,6 +61,7 @@ impl<K: Copy> Wheel<K> {
             tick_nanos,
             horizon_ticks,
             present: 0,
+            next: u64::MAX,
             levels: [level(), level(), level(), level()],
             chunks: Chunks::new(),
             due: List::EMPTY,
@@ -81,7 +84,9 @@ impl<K: Copy> Wheel<K> {
     fn place(&mut self, tick: u64, key: K) {
         let differing = 63 - (tick ^ self.present).max(1).leading_zeros();
         let level = ((differing / BITS) as usize).min(LEVELS - 1);
-        let slot = (tick >> (BITS * level as u32)) as usize % SLOTS;
+        let shift = BITS * level as u32;
+        let slot = (tick >> shift) as usize % SLOTS;
+        self.next = self.next.min(tick >> shift << shift);
         let level = &mut self.levels[level];
         if level.slots.is_empty() {
             level.slots.resize(SLOTS, List::EMPTY);
@@ -103,8 +108,17 @@ impl<K: Copy> Wheel<K> {
     /// The next key whose time has come at `now`. Call it until `None`, which comes also when
     /// `work` is used up: each entry looked at and each slot entered is one. Then
     /// [`next_deadline`](Self::next_deadline) is not later than `now`.
+    #[inline]
     pub(crate) fn pop_due(&mut self, now: Instant, work: &mut u32) -> Option<K> {
         let target = now.as_nanos() / self.tick_nanos;
+        if self.next > target && self.due.is_empty() && self.moving.is_empty() {
+            self.present = self.present.max(target);
+            return None;
+        }
+        self.pop_by(target, work)
+    }
+
+    fn pop_by(&mut self, target: u64, work: &mut u32) -> Option<K> {
         while *work > 0 {
             *work -= 1;
             if let Some(entry) = self.chunks.pop(&mut self.due) {
@@ -115,17 +129,13 @@ impl<K: Copy> Wheel<K> {
                 self.move_down(entry);
                 continue;
             }
-            if self.len == 0 {
+            if self.next > target {
+                // Nothing until then; higher slots are entered only when their time comes.
                 self.present = self.present.max(target);
                 return None;
             }
-            let next = self.next_tick();
-            if next > target {
-                // Nothing until then; higher slots are entered only when their time comes.
-                self.present = self.present.max(target.min(next - 1));
-                return None;
-            }
-            self.enter(next);
+            self.enter(self.next);
+            self.next = self.next_occupied();
         }
         None
     }
@@ -167,13 +177,10 @@ impl<K: Copy> Wheel<K> {
         self.levels[level].occupied[slot / 64] & (1 << (slot % 64)) != 0
     }
 
-    /// The start of the earliest occupied slot, or the present if something is due already.
-    fn next_tick(&self) -> u64 {
-        if !self.due.is_empty() || !self.moving.is_empty() {
-            return self.present;
-        }
+    /// The start of the earliest occupied slot.
+    fn next_occupied(&self) -> u64 {
         let starts = (0..LEVELS).filter_map(|level| self.next_in(level));
-        starts.min().unwrap_or(u64::MAX / self.tick_nanos)
+        starts.min().unwrap_or(u64::MAX)
     }
 
     fn next_in(&self, level: usize) -> Option<u64> {
@@ -190,9 +197,12 @@ impl<K: Copy> Wheel<K> {
         if self.len == 0 {
             return None;
         }
-        Some(Instant::from_nanos(
-            self.next_tick().saturating_mul(self.tick_nanos),
-        ))
+        let tick = if self.due.is_empty() && self.moving.is_empty() {
+            self.next
+        } else {
+            self.present
+        };
+        Some(Instant::from_nanos(tick.saturating_mul(self.tick_nanos)))
     }
 
     /// Entries filed.

@@ -105,6 +105,16 @@ pub(crate) enum Live {
 
 const _: () = assert!(size_of::<Congestion>() <= 24);
 
+/// Memory for a controller at work. What it holds is of no account.
+#[derive(Default)]
+pub(crate) struct Room(Option<Box<Live>>);
+
+impl Debug for Room {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Room")
+    }
+}
+
 impl Live {
     fn get(&self) -> &dyn CongestionControl {
         match self {
@@ -145,12 +155,25 @@ impl Congestion {
         }
     }
 
-    /// Nothing is in flight any more.
-    pub(crate) fn rest(&mut self) {
-        if let Self::Live(live) = self {
-            if let Some(dormant) = Dormant::of(live) {
-                *self = Self::Dormant(dormant);
+    /// Wakes for [`live`](Self::live) without new memory, if there is room.
+    #[inline]
+    pub(crate) fn wake_in(&mut self, room: &mut Room) {
+        if let Self::Dormant(dormant) = self {
+            if let Some(mut live) = room.0.take() {
+                *live = dormant.wake();
+                *self = Self::Live(live);
             }
+        }
+    }
+
+    /// Nothing is in flight any more. Where the controller stood is given back, if it rests.
+    #[inline]
+    pub(crate) fn rest(&mut self) -> Option<Room> {
+        let Self::Live(live) = self else { return None };
+        let dormant = Dormant::of(live)?;
+        match core::mem::replace(self, Self::Dormant(dormant)) {
+            Self::Live(live) => Some(Room(Some(live))),
+            Self::Dormant(_) => None,
         }
     }
 

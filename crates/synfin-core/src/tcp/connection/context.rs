@@ -10,6 +10,7 @@ use crate::ip::path_mtu::PathMtuTable;
 use crate::random::Secrets;
 use crate::replies::Replies;
 use crate::slab::SlotId;
+use crate::tcp::connection::SpareActives;
 use crate::tcp::destination::Destinations;
 use crate::tcp::fast_open;
 use crate::tcp::reset::ChallengeCap;
@@ -35,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) fragment_ids: FragmentIds,
     pub(crate) destinations: Destinations,
     pub(crate) shared_options: SharedOptions,
+    pub(crate) spare_actives: SpareActives,
     /// Connections whose SEND found no memory, in the order of their turns.
     pub(crate) memory_waiters: VecDeque<SlotId>,
     /// Text at `RCV.NXT` found no memory.

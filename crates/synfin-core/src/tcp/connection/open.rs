@@ -142,6 +142,7 @@ impl Connection {
         let mss = self.compute_mss();
         let window = initial_window(cx.config.tcp.initial_window, mss);
         let name = self.congestion_name(cx);
+        self.rest_controller();
         self.cold.congestion = cx.config.controllers.make(name, window, mss);
     }
 

@@ -352,5 +352,6 @@ pub(crate) fn tell_acked(c: &mut Connection, cx: &Context, before: &Before, news
         mss: u32::from(c.eff_snd_mss),
         paced: crate::tcp::send::pacing::rate(c, cx).is_some(),
     };
+    c.wake_controller();
     c.cold.congestion.live().on_ack(&sample);
 }

@@ -52,6 +52,23 @@ impl RecvHalf {
         self.dsacks.pop_front()
     }
 
+    /// As if it were fresh, but for the room of the queue, which is empty.
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            queue,
+            out_of_order,
+            dup_acks_owed,
+            dsacks,
+            up,
+        } = self;
+        debug_assert_eq!(queue.len(), 0, "what is queued is lost");
+        debug_assert!(out_of_order.is_empty(), "what is kept is lost");
+        *out_of_order = Reassembly::default();
+        *dup_acks_owed = 0;
+        *dsacks = VecDeque::new();
+        *up = None;
+    }
+
     pub(crate) fn discard_out_of_order(&mut self, pool: &mut Pool) {
         self.out_of_order.discard(pool);
         self.dup_acks_owed = 0;

@@ -32,6 +32,7 @@ pub(crate) fn take(c: &mut Connection, cx: &mut Context, arrival: &mut Arrival) 
             c.active().recv.owe_dup_ack(None);
         }
     } else if seq == c.rcv.nxt {
+        c.begin_work(cx);
         tuning::on_text(c, cx, &arrival.seg);
         append(c, cx, text);
     } else {

@@ -89,6 +89,18 @@ pub(crate) struct SendHalf {
     pub(crate) steps: u32,
 }
 
+/// The room for so many records is kept for the next ones.
+const KEPT: usize = 8;
+
+/// Takes all entries, and the memory if that is much.
+fn empty<T: Copy>(queue: &mut VecDeque<T>) {
+    if queue.capacity() > KEPT {
+        *queue = VecDeque::new();
+    } else {
+        queue.clear();
+    }
+}
+
 /// Transmissions that are no longer in flight are cleared away when there are so many more of
 /// them than of those that are.
 const STALE: usize = 64;
@@ -100,7 +112,29 @@ impl SendHalf {
 
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
         self.queue.clear(pool);
-        *self = Self::default();
+        self.reset();
+    }
+
+    /// As if it were fresh, but for the room of a few records; the queue is empty.
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            queue,
+            sent,
+            by_time,
+            next_transmission,
+            in_flight,
+            sacked,
+            sacked_octets,
+            lost,
+            lost_from,
+            steps,
+        } = self;
+        debug_assert_eq!(queue.len(), 0, "what is queued is lost");
+        empty(sent);
+        empty(by_time);
+        (*next_transmission, *in_flight, *steps) = (0, 0, 0);
+        (*sacked, *sacked_octets) = (0, 0);
+        (*lost, *lost_from) = (0, 0);
     }
 
     /// Notes a segment that is sent for the first time.

@@ -130,6 +130,7 @@ pub(super) fn depart(c: &mut Connection, cx: &Context, len: u32) -> Departure {
         .delivery
         .depart(cx.now, totals, in_flight, len);
     active.recovery.on_sent(len);
+    c.wake_controller();
     c.cold.congestion.live().on_sent(&SentSample {
         now: cx.now,
         len,

@@ -14,6 +14,7 @@ pub(super) fn segment(c: &mut Connection, cx: &mut Context) -> Emission {
     if c.state == crate::state::State::SynReceived {
         flags |= Flags::ACK;
     }
+    c.begin_work(cx);
     if c.active().send.sent.is_empty() {
         return first_syn(c, cx, flags);
     }
