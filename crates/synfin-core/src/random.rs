@@ -27,6 +27,7 @@ pub(crate) struct Secrets {
     interface_ids: Key,
     syn_cookies: Key,
     challenges: Key,
+    shards: Key,
     noise: Key,
 }
 
@@ -73,6 +74,7 @@ impl Secrets {
             challenges: derive(18),
             autoconf: derive(19),
             interface_ids: derive(20),
+            shards: derive(21),
             noise: derive(40),
         }
     }
@@ -221,6 +223,11 @@ impl Secrets {
     /// The key of SYN cookies in an epoch. covers: 4987-11
     pub(crate) fn syn_cookie_key(&self, epoch: u64) -> SipKey {
         self.syn_cookies.of_epoch(epoch)
+    }
+
+    /// The key of the hash that deals connections out to shards.
+    pub(crate) fn shard_key(&self) -> SipKey {
+        SipKey(self.shards.0, self.shards.1)
     }
 
     /// A number that nobody can foresee for each second.
