@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use synfin::core::{Cursor, Filter};
+use synfin::core::{Cursor, Filter, FourTuple, ShardMap};
 use synfin::{ConnectOptions, MemoryLink, Net, NetBuilder, State, memory_link};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -181,7 +181,8 @@ async fn the_listing_goes_through_all_shards() {
 #[tokio::test(flavor = "current_thread")]
 async fn drivers_end_together() {
     let (left, right) = memory_link(1500);
-    let plan = planned(1, 4)(Net::builder().link(left));
+    let seed = [5; 32];
+    let plan = planned(1, 4)(Net::builder().seed(seed).link(left));
     let (server_net, drivers) = plan.build_with_drivers().unwrap();
     assert_eq!(drivers.len(), 4);
     let mut running = JoinSet::new();
@@ -192,10 +193,22 @@ async fn drivers_end_together() {
     let listener = server_net.bind(server()).await.unwrap();
     let mut here = Vec::new();
     let mut there = Vec::new();
-    for _ in 0..12 {
-        there.push(client.connect(server()).await.unwrap());
+    // None of them in the first shard, which reads the link for the others.
+    let map = ShardMap::new(seed, 4);
+    for port in 40_000..40_012 {
+        let remote = SocketAddr::from(([10, 0, 0, 2], port));
+        let local = server();
+        if map.of_tuple(&FourTuple { local, remote }) == 0 {
+            continue;
+        }
+        let options = ConnectOptions {
+            local_port: Some(port),
+            ..ConnectOptions::default()
+        };
+        there.push(client.connect_with(server(), options).await.unwrap());
         here.push(listener.accept().await.unwrap().0);
     }
+    assert!(here.len() > 3);
     for stream in &mut here {
         stream.write_all(b"the last words").await.unwrap();
     }
