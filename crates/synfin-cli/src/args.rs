@@ -24,8 +24,10 @@ Examples:
   synfin demo simultaneous-close
   synfin demo rto --rtt 120 --bytes 100000
   synfin demo open-close --json | grep '\"state\"'
-  synfin demo lost-last-ack --pcap x.pcapng   then: wireshark x.pcapng";
+  synfin demo lost-last-ack --pcap x.pcapng   then: wireshark x.pcapng
+  synfin demo million --connections 100000";
 
+#[cfg(feature = "serve")]
 const SERVE_NOTES: &str = "\
 Makes a TUN device, which needs root or CAP_NET_ADMIN, and answers on it with a TCP of its own; the
 kernel on the other end only carries packets. Ctrl-C closes the connections and prints one line
@@ -94,6 +96,11 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=67_108_864),
         allow_negative_numbers = true)]
     pub(crate) bytes: Option<u32>,
+    /// Connections that `demo million` opens, from 1 to 16,000,000 [default: 1000000]
+    #[arg(long, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=crate::demo::CONNECTIONS_MAX),
+        allow_negative_numbers = true)]
+    pub(crate) connections: Option<u32>,
     /// Show every segment; else runs of plain text and ACKs fold into one line
     #[arg(long)]
     pub(crate) full: bool,
@@ -217,6 +224,11 @@ mod tests {
             (["demo", "--rate", "-1"], "must be from 0.01 to 100000"),
             (["demo", "--loss", "-0.5"], "must be from 0 to 0.9"),
             (["demo", "--bytes", "-1"], "-1 is not in 0..=67108864"),
+            (["demo", "--connections", "0"], "0 is not in 1..=16000000"),
+            (
+                ["demo", "--connections", "20000000"],
+                "20000000 is not in 1..=16000000",
+            ),
         ] {
             let error = Cli::try_parse_from(["synfin"].iter().chain(&line)).expect_err("too low");
             assert!(error.to_string().contains(words), "{error}");

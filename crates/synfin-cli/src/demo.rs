@@ -2,6 +2,7 @@
 
 mod attack;
 mod http;
+mod million;
 mod program;
 mod run;
 mod scene;
@@ -16,6 +17,7 @@ use synfin_trace::{Conversation, Style, Timeline, json_lines, ladder, pcapng, sv
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
+pub(crate) use million::MOST as CONNECTIONS_MAX;
 use scene::Scene;
 pub(crate) use scenes::DEFAULT;
 
@@ -24,7 +26,14 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     if args.list {
         return list();
     }
+    if args.scene == million::NAME {
+        return million::run(args);
+    }
     let scene = scenes::find(&args.scene).ok_or_else(|| unknown(&args.scene))?;
+    if args.connections.is_some() {
+        let text = format!("--connections is for `demo {}`", million::NAME);
+        return Err(Failure::Usage(text));
+    }
     let timeline = run::run(scene, &run::Settings::of(scene, args));
     if let Some(path) = &args.svg {
         let picture = svg(&timeline);
@@ -76,18 +85,24 @@ fn page(scene: &Scene, timeline: &Timeline, style: Style) -> String {
     page
 }
 
+/// All that can be shown, with titles.
+fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let ladders = scenes::all().map(|scene| (scene.name, scene.title));
+    ladders.chain([(million::NAME, million::TITLE)])
+}
+
 fn list() -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    for scene in scenes::all() {
-        writeln!(out, "{:<24}{}", scene.name, scene.title)?;
+    for (name, title) in names() {
+        writeln!(out, "{name:<24}{title}")?;
     }
     Ok(())
 }
 
 fn unknown(name: &str) -> Failure {
     let mut text = format!("there is no scene {name:?}. These are:");
-    for scene in scenes::all() {
-        text += &format!("\n  {:<24}{}", scene.name, scene.title);
+    for (name, title) in names() {
+        text += &format!("\n  {name:<24}{title}");
     }
     Failure::Usage(text)
 }

@@ -12,6 +12,7 @@ use core::fmt;
 pub use self::limits::*;
 pub use self::socket::*;
 pub use self::tcp::*;
+use crate::shard::{SHARDS_MAX, Shard};
 use crate::tcp::congestion::Controllers;
 pub use crate::tcp::destination::DestinationConfig;
 
@@ -40,6 +41,8 @@ pub struct StackConfig {
     pub ephemeral_ports: (u16, u16),
     /// Congestion controllers besides those built in.
     pub controllers: Controllers,
+    /// Which of how many stacks of a host this one is; see [`of_shard`](Self::of_shard).
+    pub shard: Shard,
 }
 
 impl StackConfig {
@@ -52,6 +55,20 @@ impl StackConfig {
             trace_capacity: 0,
             ephemeral_ports: (32_768, 60_999),
             controllers: Controllers::default(),
+            shard: Shard::WHOLE,
+        }
+    }
+
+    /// The configuration of one of `count` stacks that are together the host that this one
+    /// describes: its [`Limits`] are parts of the whole. Give all of them the same seed, addresses,
+    /// routes and listeners, and each frame to the one that
+    /// [`ShardMap::of_frame`](crate::ShardMap::of_frame) names.
+    #[must_use]
+    pub fn of_shard(&self, index: u16, count: u16) -> Self {
+        Self {
+            limits: self.limits.of_shard(count.max(1)),
+            shard: Shard { index, count },
+            ..self.clone()
         }
     }
 
@@ -69,6 +86,11 @@ impl StackConfig {
                 .congestion
                 .is_none_or(|name| self.controllers.knows(name)),
             "socket.congestion names no congestion controller",
+        )?;
+        const { assert!(SHARDS_MAX == 256, "the message below says so") };
+        ensure(
+            self.shard.is_valid(),
+            "shard.index must be below shard.count, which is at most 256",
         )?;
         ensure(
             self.ephemeral_ports.0 > 0 && self.ephemeral_ports.0 <= self.ephemeral_ports.1,

@@ -117,6 +117,8 @@ drop_reasons! {
     ReadShutdown = "reading is shut down",
     /// The buffer pool is exhausted.
     NoMemory = "buffer pool exhausted",
+    /// A packet that became whole in another shard than its own, and too many wait for theirs.
+    HandOverFull = "hand-over to another shard is full",
     /// Too many gaps.
     ReassemblyLimit = "too many out-of-order ranges",
     /// A RST in TIME-WAIT (RFC 1337).
@@ -172,6 +174,14 @@ macro_rules! mib {
         impl Counters {
             pub(crate) fn new() -> Self {
                 Self { $($field: 0,)+ dropped: [0; DropReason::ALL.len()] }
+            }
+
+            /// Adds what another stack has counted: together they are one host.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field += other.$field;)+
+                for (sum, more) in self.dropped.iter_mut().zip(other.dropped) {
+                    *sum += more;
+                }
             }
 
             /// The MIB variables as (group, name, value), with the names that `netstat -s` and
@@ -388,6 +398,13 @@ mib! {
     octets_sent = "Synfin" "OctetsQueued",
     /// Octets of text delivered in order.
     octets_received = "Synfin" "OctetsDelivered",
+}
+
+impl Default for Counters {
+    /// Nothing was counted.
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Counters {

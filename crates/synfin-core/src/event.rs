@@ -232,6 +232,9 @@ pub enum ConnectError {
     NoRoute,
     /// A limit of the configuration is reached.
     LimitReached,
+    /// With this local port the connection belongs to another shard
+    /// ([`ShardMap::of_tuple`](crate::ShardMap::of_tuple)).
+    OtherShard,
 }
 
 /// Why a passive OPEN failed.
@@ -270,6 +273,7 @@ error_words!(ConnectError {
     Self::NoPort => "no ephemeral port is free",
     Self::NoRoute => "no route to the remote address",
     Self::LimitReached => "a limit of the configuration is reached",
+    Self::OtherShard => "with this local port the connection belongs to another shard",
 });
 error_words!(ListenError {
     Self::AddressInUse => "the address is in use",

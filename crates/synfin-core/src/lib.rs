@@ -44,6 +44,7 @@ mod ip;
 mod link;
 mod random;
 mod replies;
+mod shard;
 mod slab;
 mod stack;
 mod state;
@@ -77,9 +78,10 @@ pub use ip::autoconf::{
 };
 pub use ip::route::Route;
 pub use link::neighbor::{Neighbor, NeighborState};
+pub use shard::{Home, SHARDS_MAX, Shard, ShardMap};
 pub use stack::{
     Conn, ConnMut, ConnectOptions, ConnectionRow, Cursor, Filter, Incoming, IncomingError, Memory,
-    Page, Refusal, Stack, SynInfo, Totals,
+    Page, Refusal, Stack, Stray, SynInfo, Totals,
 };
 pub use state::{Cause, IllegalTransition, State};
 pub use synfin_wire::{Flags, FourTuple, SeqNum};

@@ -29,6 +29,7 @@ pub(crate) struct Secrets {
     challenges: Key,
     addresses: Key,
     destinations: Key,
+    shards: Key,
     noise: Key,
 }
 
@@ -88,6 +89,7 @@ impl Secrets {
             interface_ids: derive(20),
             addresses: derive(21),
             destinations: derive(22),
+            shards: derive(23),
             noise: derive(40),
         }
     }
@@ -246,6 +248,11 @@ impl Secrets {
     /// The key of SYN cookies in an epoch. covers: 4987-11
     pub(crate) fn syn_cookie_key(&self, epoch: u64) -> SipKey {
         self.syn_cookies.of_epoch(epoch)
+    }
+
+    /// The key of the hash that deals connections out to shards.
+    pub(crate) fn shard_key(&self) -> SipKey {
+        SipKey(self.shards.0, self.shards.1)
     }
 
     /// A number that nobody can foresee for each second.

@@ -20,6 +20,7 @@
 //! | `network` | devices, addresses, routes |
 //! | `autoconf` | IPv6 that configures itself |
 //! | `link` | Ethernet devices and their neighbours |
+//! | `shards` | one of several stacks that are one host |
 //! | `observe` | listing, totals, trace, counters |
 
 mod active_open;
@@ -37,6 +38,7 @@ mod observe;
 mod orphans;
 mod passive;
 mod settle;
+mod shards;
 mod stalled;
 mod syn_queue;
 mod timers;
@@ -50,6 +52,7 @@ use synfin_wire::FourTuple;
 
 pub use application::{Conn, ConnMut, ConnectOptions, Incoming, IncomingError, Refusal, SynInfo};
 pub use observe::{ConnectionRow, Cursor, Filter, Page, Totals};
+pub use shards::Stray;
 
 use crate::buffer::Pool;
 use crate::config::{ConfigError, StackConfig};
@@ -65,6 +68,7 @@ use crate::ip::route::RouteTable;
 use crate::link::neighbor::Neighbors;
 use crate::random::Secrets;
 use crate::replies::Replies;
+use crate::shard::ShardMap;
 use crate::slab::{Slab, SlotId};
 use crate::tcp::connection::{Connection, Context, SpareActives};
 use crate::tcp::destination::Destinations;
@@ -88,6 +92,14 @@ impl Memory {
         Self {
             pool: Pool::new(limit_bytes),
         }
+    }
+}
+
+impl Memory {
+    /// The same divided among so many stacks; at least one.
+    pub fn share(self, shards: u16) -> impl Iterator<Item = Self> {
+        let part = self.pool.limit().div_ceil(usize::from(shards.max(1)));
+        (0..shards.max(1)).map(move |_| Self::new(part))
     }
 }
 
@@ -118,9 +130,9 @@ pub struct Stack {
     totals: Totals,
     orphans: orphans::Orphans,
     stalled: stalled::Stalled,
-    next_port: u32,
     /// Without frames, for [`receive`](crate::driver::receive) to fill again.
     batch: FrameBatch,
+    shards: shards::Shards,
     scratch: egress::Scratch,
 }
 
@@ -160,19 +172,21 @@ impl Stack {
         let limits = config.limits;
         let secrets = Secrets::new(seed);
         let addresses = AddressTable::new(secrets.address_key());
+        let map = ShardMap::of(&secrets, config.shard.count);
+        let shards = shards::Shards::new(config.shard, map);
         let mut pool = memory.pool;
         pool.limit_to(limits.buffer_bytes);
         let cx = Context {
             now: Instant::START,
             pool,
-            tracer: Tracer::new(config.trace_capacity),
+            tracer: Tracer::new(config.trace_capacity, config.shard),
             counters: Counters::new(),
             replies: Replies::new(limits.replies, limits.replies_per_second, secrets.noise()),
             syn_cookies: SynCookies::new(&secrets),
             challenges: ChallengeCap::default(),
             fast_open: crate::tcp::fast_open::Cache::new(),
             path_mtus: PathMtuTable::new(config.tcp.path_mtu.destinations as usize),
-            fragment_ids: FragmentIds::default(),
+            fragment_ids: FragmentIds::of_shard(config.shard),
             destinations: Destinations::new(secrets.destination_key()),
             secrets,
             shared_options: crate::tcp::shared_options::SharedOptions::default(),
@@ -205,8 +219,8 @@ impl Stack {
             totals: Totals::default(),
             orphans: orphans::Orphans::default(),
             stalled: stalled::Stalled::default(),
-            next_port: 0,
             batch: FrameBatch::new(),
+            shards,
             scratch: egress::Scratch::default(),
         };
         stack.add_loopback();

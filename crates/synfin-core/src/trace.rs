@@ -14,6 +14,7 @@ use crate::counters::DropReason;
 use crate::driver::DeviceId;
 use crate::event::{CloseReason, SoftError};
 use crate::ip::autoconf::Ipv6Event;
+use crate::shard::Shard;
 use crate::state::{Cause, State};
 use crate::tcp::ecn::IpEcn;
 use crate::time::Instant;
@@ -592,13 +593,14 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, shard: Shard) -> Self {
         Self {
             ring: VecDeque::new(),
             capacity,
             next: 1,
             lost: 0,
-            next_flow: 1,
+            // Flows of different shards have different names.
+            next_flow: u32::from(shard.index) << 24 | 1,
         }
     }
 

@@ -69,6 +69,7 @@ impl Driver {
         for (_, link) in &mut self.links {
             link.flush();
         }
+        host.group.pay();
         drop(gone); // outside the lock: a link may wake its other end
         step
     }
@@ -92,10 +93,13 @@ impl Driver {
         later: &mut Later,
     ) -> io::Result<Step> {
         let now = self.host.clock.now();
+        let group = &self.host.group;
+        group.fetch_strays(self.host.index, &mut shard.stack, now);
         let mut more = false;
         for (id, link) in &mut self.links {
             more |= receive(cx, &mut shard.stack, *id, link.as_mut(), now)?;
         }
+        group.hand_on_strays(&mut shard.stack);
         shard.stack.handle_timeout(now);
         for (id, link) in &mut self.links {
             more |= transmit(&mut shard.stack, *id, link.as_mut(), now);
@@ -106,7 +110,7 @@ impl Driver {
             .chain(self.links.iter().map(|(_, link)| link.poll_timeout()))
             .flatten()
             .min();
-        let over = !self.host.is_held() && shard.is_quiet();
+        let over = group.is_over(self.host.index, shard.is_quiet());
         Ok(Step {
             more,
             deadline,

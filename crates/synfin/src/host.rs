@@ -7,13 +7,14 @@
 
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use synfin_core::{ConnId, DeviceId, Event, Instant, ListenerId, Stack, State, TraceRecord};
 
 use crate::clock::Clock;
+use crate::group::Group;
 use crate::link::Link;
 use crate::wait::{Later, Place, WaitList, Waiters};
 
@@ -22,9 +23,12 @@ use crate::wait::{Later, Place, WaitList, Waiters};
 pub(crate) struct Host {
     shard: Mutex<Shard>,
     /// Wakes the driver.
-    pub(crate) signal: Signal,
+    pub(crate) signal: Arc<Signal>,
     pub(crate) clock: Clock,
-    handles: AtomicUsize,
+    /// The shards of the same network.
+    pub(crate) group: Arc<Group>,
+    /// Which of them this one is.
+    pub(crate) index: usize,
     keys: AtomicU64,
 }
 
@@ -60,8 +64,8 @@ pub(crate) enum Queue {
 }
 
 impl Host {
-    /// A host without links.
-    pub(crate) fn new(stack: Stack, clock: Clock) -> Self {
+    /// A shard without links.
+    pub(crate) fn new(stack: Stack, clock: Clock, group: &Arc<Group>, index: usize) -> Self {
         Self {
             shard: Mutex::new(Shard {
                 stack,
@@ -75,9 +79,10 @@ impl Host {
                 traced: WaitList::default(),
                 failure: None,
             }),
-            signal: Signal::default(),
+            signal: group.signal(index),
             clock,
-            handles: AtomicUsize::new(0),
+            group: Arc::clone(group),
+            index,
             keys: AtomicU64::new(0),
         }
     }
@@ -100,11 +105,6 @@ impl Host {
         // A panic under the lock is a mistake of the engine that was reported where it happened;
         // sockets that are dropped while it unwinds must not make it an abort.
         self.shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether somebody still holds a network, a listener or a stream.
-    pub(crate) fn is_held(&self) -> bool {
-        self.handles.load(Ordering::Acquire) > 0
     }
 }
 
@@ -132,6 +132,11 @@ impl Shard {
     /// Forgets the wakers of a listener, which is about to end.
     pub(crate) fn forget_listener(&mut self, id: ListenerId, later: &mut Later) {
         self.list(Queue::Accept(id)).wake(later);
+    }
+
+    /// Nobody drives the stack any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Hands the events of the stack to those who wait for them.
@@ -210,7 +215,7 @@ pub(crate) struct HostRef(Arc<Host>);
 impl HostRef {
     /// A reference.
     pub(crate) fn new(host: &Arc<Host>) -> Self {
-        host.handles.fetch_add(1, Ordering::Relaxed);
+        host.group.hold(host.index);
         Self(Arc::clone(host))
     }
 
@@ -228,9 +233,7 @@ impl Clone for HostRef {
 
 impl Drop for HostRef {
     fn drop(&mut self) {
-        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.signal.raise();
-        }
+        self.0.group.let_go();
     }
 }
 

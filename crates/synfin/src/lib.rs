@@ -43,12 +43,14 @@ mod axum;
 mod clock;
 mod driver;
 mod error;
+mod group;
 mod host;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod link;
 mod listener;
 mod net;
+mod port;
 mod socket;
 mod stream;
 mod timer;
@@ -66,6 +68,7 @@ pub use synfin_core::{
 
 pub use crate::driver::Driver;
 pub use crate::error::Ended;
+pub use crate::group::HandOver;
 #[cfg(feature = "hyper")]
 pub use crate::hyper::{Addresses, Connector};
 pub use crate::link::{Link, MemoryLink, memory_link};

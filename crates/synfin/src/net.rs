@@ -6,18 +6,23 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use synfin_core::{
-    ConnectOptions, Counters, Cursor, DestinationMetrics, DeviceId, Filter, Instant, Ipv6Address,
-    Ipv6Config, Ipv6Router, ListenAddr, ListenOptions, Page, Route, Totals, TraceRecord,
+    ConnectError, ConnectOptions, Counters, Cursor, DestinationMetrics, DeviceId, Filter,
+    FourTuple, Instant, Ipv6Address, Ipv6Config, Ipv6Router, ListenAddr, ListenOptions, Page,
+    Route, ShardMap, Totals, TraceRecord,
 };
 
 pub use self::builder::NetBuilder;
 use crate::error;
-use crate::host::{HostRef, Queue, Waiting};
+use crate::group::{Crossing, Group, HandOver};
+use crate::host::{HostRef, Queue, Shard, Waiting};
 use crate::link::Link;
 use crate::listener::TcpListener;
+use crate::port::ShardPort;
 use crate::socket::Socket;
 use crate::stream::TcpStream;
 
@@ -49,7 +54,12 @@ use crate::stream::TcpStream;
 /// ```
 #[derive(Clone)]
 pub struct Net {
-    pub(crate) host: HostRef,
+    /// The shards; most networks have one.
+    hosts: Vec<HostRef>,
+    /// The shard of the next connection that leaves it open.
+    next: Arc<AtomicUsize>,
+    /// What concerns all shards is done to one after the other, by one caller at a time.
+    changing: Arc<Mutex<()>>,
 }
 
 impl Net {
@@ -65,7 +75,7 @@ impl Net {
     /// `AddrInUse` when somebody listens there, `AddrNotAvailable` when the address is not ours.
     #[expect(clippy::unused_async, reason = "the shape of tokio::net")]
     pub async fn bind(&self, addr: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(&self.host, addr)
+        TcpListener::bind(&self.hosts, addr)
     }
 
     /// Listens with everything that the engine offers but deferred decisions.
@@ -76,7 +86,7 @@ impl Net {
         if options.deferred {
             return Err(error::invalid("sockets cannot decide about SYNs yet"));
         }
-        TcpListener::listen(&self.host, local, options)
+        TcpListener::listen(&self.hosts, local, options)
     }
 
     /// Connects to `addr`.
@@ -133,47 +143,80 @@ impl Net {
         options: ConnectOptions,
         data: &[u8],
     ) -> io::Result<(TcpStream, usize)> {
-        let (socket, written) = self.host.with(|shard, later| {
-            let now = self.host.now();
-            let id = shard
-                .stack
-                .connect(now, addr, options)
-                .map_err(error::connect)?;
-            later.drive = true;
-            let socket = Socket::new(self.host.clone(), shard, id);
-            let mut conn = shard.stack.conn_mut(id).expect("just made");
-            let written = match data {
-                [] => 0,
-                // It must be queued before the SYN leaves. An error meets the caller below; the
-                // socket must not be dropped under the lock.
-                _ => match socket.write(&mut conn, &[data], later) {
-                    Ok(written) => written.unwrap_or(0),
-                    Err(_) => 0,
-                },
-            };
-            Ok::<_, io::Error>((socket, written))
-        })?;
+        let (socket, written) = self.start(addr, options, data)?;
         let stream = TcpStream::new(socket); // dropped with this future: AB-43, BUG-15
         stream.established().await?;
         Ok((stream, written))
     }
 
+    /// Opens in the shard to which the connection belongs, or in the next one that has a port and
+    /// room for it.
+    fn start(
+        &self,
+        addr: SocketAddr,
+        options: ConnectOptions,
+        data: &[u8],
+    ) -> io::Result<(Socket, usize)> {
+        let (first, choices) = match self.home_of(addr, &options) {
+            Some(home) => (home, 1),
+            None => (self.next.fetch_add(1, Ordering::Relaxed), self.hosts.len()),
+        };
+        for turn in 0..choices {
+            let host = &self.hosts[(first + turn) % self.hosts.len()];
+            match start_in(host, addr, options, data) {
+                Err(ConnectError::NoPort | ConnectError::LimitReached) if turn + 1 < choices => {}
+                result => return result.map_err(error::connect),
+            }
+        }
+        unreachable!("the last choice returns")
+    }
+
+    /// The shard of a connection whose local port is chosen.
+    fn home_of(&self, remote: SocketAddr, options: &ConnectOptions) -> Option<usize> {
+        let port = options.local_port.filter(|port| *port != 0)?;
+        self.hosts[0].with(|shard, _| {
+            let chosen = options.local_addr;
+            let ip = chosen.or_else(|| shard.stack.source_address(remote.ip()))?;
+            let local = SocketAddr::new(ip, port);
+            let tuple = FourTuple { local, remote };
+            Some(shard.stack.shard_map().of_tuple(&tuple).into())
+        })
+    }
+
+    /// How many shards this network has.
+    pub fn shards(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// What was handed from one shard to another so far.
+    pub fn hand_over(&self) -> HandOver {
+        self.hosts[0].group.counts()
+    }
+
+    /// Does something to each shard; the same in all of them.
+    fn change<T>(&self, mut act: impl FnMut(usize, &mut Shard) -> T) -> T {
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut result = None;
+        for (at, host) in self.hosts.iter().enumerate() {
+            let told = host.with(|shard, later| {
+                later.drive = true;
+                act(at, shard)
+            });
+            result.get_or_insert(told);
+        }
+        drop(changing);
+        result.expect("a network has a shard")
+    }
+
     /// Waits until no connection is on the wire, those included that were dropped and that the
     /// stack finishes alone. TIME-WAIT and listeners do not count.
     pub async fn quiet(&self) {
-        let waiting = Waiting::new(&self.host, Queue::Quiet);
-        poll_fn(|cx| {
-            self.host.with(|shard, later| {
-                if shard.is_quiet() {
-                    return Poll::Ready(());
-                }
-                // Without a driver there is nothing to wait for.
-                shard
-                    .wait::<()>(Queue::Quiet, waiting.place(), cx.waker(), later)
-                    .map(drop)
-            })
-        })
-        .await;
+        // While one is waited for, another may open something.
+        while !self.hosts.iter().all(is_quiet_or_over) {
+            for host in &self.hosts {
+                shard_quiet(host).await;
+            }
+        }
     }
 
     /// Waits until [`poll_trace`](Self::poll_trace) has a record.
@@ -181,69 +224,101 @@ impl Net {
     /// # Errors
     /// When nobody drives the network any more.
     pub async fn traced(&self) -> io::Result<()> {
-        let waiting = Waiting::new(&self.host, Queue::Traced);
+        let hosts = self.hosts.iter();
+        let waiting: Vec<_> = hosts
+            .map(|host| Waiting::new(host, Queue::Traced))
+            .collect();
         poll_fn(|cx| {
-            self.host.with(|shard, later| {
-                if shard.peek_trace().is_some() {
-                    return Poll::Ready(Ok(()));
+            for (host, waiting) in self.hosts.iter().zip(&waiting) {
+                let traced = host.with(|shard, later| {
+                    if shard.peek_trace().is_some() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    shard.wait(Queue::Traced, waiting.place(), cx.waker(), later)
+                });
+                if traced.is_ready() {
+                    return traced;
                 }
-                shard.wait(Queue::Traced, waiting.place(), cx.waker(), later)
-            })
+            }
+            Poll::Pending
         })
         .await
     }
 
-    /// The next record of the trace. The configuration's `trace_capacity`, or
-    /// [`set_trace_capacity`](Self::set_trace_capacity), switches it on.
+    /// The next record of the trace, of any shard: records of one are in order. The
+    /// configuration's `trace_capacity`, or [`set_trace_capacity`](Self::set_trace_capacity),
+    /// switches it on.
     pub fn poll_trace(&self) -> Option<TraceRecord> {
-        self.host.with(|shard, _| {
-            shard.peek_trace();
-            shard.next_record.take()
+        self.hosts.iter().find_map(|host| {
+            host.with(|shard, _| {
+                shard.peek_trace();
+                shard.next_record.take()
+            })
         })
     }
 
-    /// How many trace records are kept until they are read; 0 switches the trace off.
+    /// How many trace records each shard keeps until they are read; 0 switches the trace off.
     pub fn set_trace_capacity(&self, records: usize) {
-        self.host
-            .with(|shard, _| shard.stack.set_trace_capacity(records));
+        self.change(|_, shard| shard.stack.set_trace_capacity(records));
     }
 
-    /// What was counted so far.
+    /// What was counted so far, in all shards together.
     pub fn counters(&self) -> Counters {
-        self.host.with(|shard, _| shard.stack.counters().clone())
+        let mut counters = Counters::default();
+        for host in &self.hosts {
+            host.with(|shard, _| counters.add(shard.stack.counters()));
+        }
+        counters
     }
 
-    /// How many flows are in which state.
+    /// How many flows are in which state, in all shards together.
     pub fn totals(&self) -> Totals {
-        self.host.with(|shard, _| shard.stack.totals())
+        let mut totals = Totals::default();
+        for host in &self.hosts {
+            totals.add(host.with(|shard, _| shard.stack.totals()));
+        }
+        totals
     }
 
-    /// A page of the list of flows.
+    /// A page of the list of flows, shard by shard.
     pub fn connections(&self, after: Cursor, filter: &Filter) -> Page {
-        self.host
-            .with(|shard, _| shard.stack.connections(after, filter))
+        let at = usize::from(after.shard());
+        let Some(host) = self.hosts.get(at) else {
+            return Page::default();
+        };
+        let mut page = host.with(|shard, _| shard.stack.connections(after, filter));
+        if page.next.is_none() && at + 1 < self.hosts.len() {
+            page.next = Some(Cursor::of_shard(after.shard() + 1));
+        }
+        page
     }
 
-    /// What is remembered of destinations, by address (RFC 9040).
+    /// What is remembered of destinations, by address (RFC 9040); each shard remembers what its
+    /// own connections have seen, so that an address may come once for each.
     pub fn destinations(&self) -> Vec<DestinationMetrics> {
-        self.host
-            .with(|shard, _| shard.stack.destinations().collect())
+        let of = |host: &HostRef| -> Vec<_> {
+            host.with(|shard, _| shard.stack.destinations().collect())
+        };
+        let mut destinations: Vec<DestinationMetrics> = self.hosts.iter().flat_map(of).collect();
+        destinations.sort_by_key(|metrics| metrics.remote);
+        destinations
     }
 
     /// Forgets a destination; tells whether anything was remembered of it.
     pub fn forget_destination(&self, remote: IpAddr) -> bool {
-        self.host
-            .with(|shard, _| shard.stack.forget_destination(remote))
+        let mut known = false;
+        self.change(|_, shard| known |= shard.stack.forget_destination(remote));
+        known
     }
 
     /// Forgets all destinations.
     pub fn forget_destinations(&self) {
-        self.host.with(|shard, _| shard.stack.forget_destinations());
+        self.change(|_, shard| shard.stack.forget_destinations());
     }
 
     /// The time by which the stack lives.
     pub fn now(&self) -> Instant {
-        self.host.now()
+        self.hosts[0].now()
     }
 
     /// Attaches a link at run time. Without a driver ([`NetBuilder::build_with_driver`] of
@@ -255,18 +330,21 @@ impl Net {
     /// Attaches a link at run time and says how IPv6 is configured on it, if it carries Ethernet
     /// frames.
     pub fn attach_with(&self, link: impl Link, ipv6: Ipv6Config) -> DeviceId {
-        self.host.with(|shard, later| {
-            later.drive = true;
-            let id = shard.stack.add_device_with(link.caps(), ipv6);
-            shard.attached.push((id, Box::new(link)));
+        let caps = link.caps();
+        let map = self.hosts[0].with(|shard, _| shard.stack.shard_map());
+        let parts = parts_of(vec![Box::new(link)], &self.hosts[0].group, map);
+        let mut parts = parts.into_iter();
+        self.change(|_, shard| {
+            let id = shard.stack.add_device_with(caps, ipv6);
+            let part = parts.next().expect("one for each shard");
+            shard.attached.push((id, part));
             id
         })
     }
 
     /// Detaches a link with its addresses and routes. Connections over it end.
     pub fn detach(&self, device: DeviceId) {
-        self.host.with(|shard, later| {
-            later.drive = true;
+        self.change(|_, shard| {
             shard.stack.remove_device(device);
             shard.detached.push(device);
         });
@@ -275,57 +353,103 @@ impl Net {
     /// Gives the stack an address on a link, and the route to its prefix. False if it has the
     /// address already, or if it is one of IPv6 and the link's MTU is below 1280 octets.
     pub fn add_address(&self, device: DeviceId, addr: IpAddr, prefix_len: u8) -> bool {
-        self.host.with(|shard, later| {
-            later.drive = true;
-            shard.stack.add_address(device, addr, prefix_len)
-        })
+        self.change(|_, shard| shard.stack.add_address(device, addr, prefix_len))
     }
 
     /// The IPv6 addresses of a link of Ethernet frames with their states: those that are probed
     /// are not ours yet, duplicates never.
     pub fn ipv6_addresses(&self, device: DeviceId) -> Vec<Ipv6Address> {
-        self.host
-            .with(|shard, _| shard.stack.ipv6_addresses(device).collect())
+        self.hosts[0].with(|shard, _| shard.stack.ipv6_addresses(device).collect())
     }
 
     /// The IPv6 routers that advertise themselves on a link of Ethernet frames.
     pub fn ipv6_routers(&self, device: DeviceId) -> Vec<Ipv6Router> {
-        self.host
-            .with(|shard, _| shard.stack.ipv6_routers(device).collect())
+        self.hosts[0].with(|shard, _| shard.stack.ipv6_routers(device).collect())
     }
 
     /// Takes an address away. Connections on it end.
     pub fn remove_address(&self, addr: IpAddr) {
-        self.host.with(|shard, later| {
-            later.drive = true;
-            shard.stack.remove_address(addr);
-        });
+        self.change(|_, shard| shard.stack.remove_address(addr));
     }
 
     /// Adds a route.
     pub fn add_route(&self, route: Route) {
-        self.host.with(|shard, later| {
-            later.drive = true;
-            shard.stack.add_route(route);
-        });
+        self.change(|_, shard| shard.stack.add_route(route));
     }
 
     /// Removes a route; tells whether it was there.
     pub fn remove_route(&self, route: &Route) -> bool {
-        self.host.with(|shard, later| {
-            later.drive = true;
-            shard.stack.remove_route(route)
-        })
+        self.change(|_, shard| shard.stack.remove_route(route))
     }
 
     /// Changes the MTU of a link in octets. False, and nothing has changed, if there is no such
     /// link, or if it has IPv6 addresses and `mtu` is below 1280 octets.
     pub fn set_mtu(&self, device: DeviceId, mtu: u32) -> bool {
-        self.host.with(|shard, later| {
-            later.drive = true;
-            shard.stack.set_mtu(device, mtu)
-        })
+        self.change(|_, shard| shard.stack.set_mtu(device, mtu))
     }
+}
+
+/// Active OPEN in one shard.
+fn start_in(
+    host: &HostRef,
+    addr: SocketAddr,
+    options: ConnectOptions,
+    data: &[u8],
+) -> Result<(Socket, usize), ConnectError> {
+    host.with(|shard, later| {
+        let id = shard.stack.connect(host.now(), addr, options)?;
+        later.drive = true;
+        let socket = Socket::new(host.clone(), shard, id);
+        let mut conn = shard.stack.conn_mut(id).expect("just made");
+        let written = match data {
+            [] => 0,
+            // It must be queued before the SYN leaves. An error meets the caller later; the
+            // socket must not be dropped under the lock.
+            _ => match socket.write(&mut conn, &[data], later) {
+                Ok(written) => written.unwrap_or(0),
+                Err(_) => 0,
+            },
+        };
+        Ok((socket, written))
+    })
+}
+
+/// Whether nothing is on the wire, or nobody drives it.
+fn is_quiet_or_over(host: &HostRef) -> bool {
+    host.with(|shard, _| shard.is_quiet() || shard.is_given_up())
+}
+
+async fn shard_quiet(host: &HostRef) {
+    let waiting = Waiting::new(host, Queue::Quiet);
+    poll_fn(|cx| {
+        host.with(|shard, later| {
+            if shard.is_quiet() {
+                return Poll::Ready(());
+            }
+            // Without a driver there is nothing to wait for.
+            shard
+                .wait::<()>(Queue::Quiet, waiting.place(), cx.waker(), later)
+                .map(drop)
+        })
+    })
+    .await;
+}
+
+/// A device for each shard: it itself where there is one, else ports of it.
+fn parts_of(
+    mut queues: Vec<Box<dyn Link>>,
+    group: &Arc<Group>,
+    map: ShardMap,
+) -> Vec<Box<dyn Link>> {
+    if map.count() == 1 {
+        queues.truncate(1);
+        return queues;
+    }
+    let crossing = Crossing::new(group, map, queues[0].caps().medium);
+    ShardPort::of_device(queues, crossing, map.count().into())
+        .into_iter()
+        .map(|port| Box::new(port) as Box<dyn Link>)
+        .collect()
 }
 
 impl fmt::Debug for Net {

@@ -11,7 +11,7 @@ use super::scene::Scene;
 use super::{page, scenes};
 use crate::args::DemoArgs;
 
-fn args(name: &str) -> DemoArgs {
+pub(super) fn args(name: &str) -> DemoArgs {
     DemoArgs {
         scene: name.to_owned(),
         seed: 1,
@@ -20,6 +20,7 @@ fn args(name: &str) -> DemoArgs {
         rate: None,
         loss: None,
         bytes: None,
+        connections: None,
         full: true,
         json: false,
         svg: None,

@@ -25,6 +25,9 @@ impl Stack {
     /// Active OPEN: a SYN leaves with the next [`poll_transmit`](Self::poll_transmit).
     /// covers: ST-002, ST-003, 9293-MUST-43, 9293-MUST-44, 9293-MUST-45, 9293-MUST-46
     ///
+    /// An ephemeral port is one with which the connection belongs to this shard; one that the
+    /// application chose must be.
+    ///
     /// # Errors
     /// When it cannot be tried at all; nothing was sent then.
     pub fn connect(
@@ -101,7 +104,7 @@ impl Stack {
         self.settle(id);
     }
 
-    fn choose_local_address(
+    pub(super) fn choose_local_address(
         &mut self,
         remote: IpAddr,
         wanted: Option<IpAddr>,
@@ -130,6 +133,9 @@ impl Stack {
         if local.port() == 0 {
             return self.choose_port(local.ip(), remote);
         }
+        if !self.shards.is_home(&tuple) {
+            return Err(ConnectError::OtherShard);
+        }
         match self.find_flow(&tuple) {
             None => Ok((tuple, None)),
             Some(Place::TimeWait(index)) if self.may_reuse(index) => Ok((tuple, Some(index))),
@@ -150,14 +156,17 @@ impl Stack {
         let offset = self.cx.secrets.port_offset(local, remote);
         let mut reusable = None;
         for _ in 0..range {
-            let step = self.next_port;
-            self.next_port = self.next_port.wrapping_add(1);
+            let step = self.shards.next_port;
+            self.shards.next_port = step.wrapping_add(1);
             self.cx.counters.ports_tried += 1;
             let port = low + (offset.wrapping_add(step) % range) as u16;
             let tuple = FourTuple {
                 local: SocketAddr::new(local, port),
                 remote,
             };
+            if !self.shards.is_home(&tuple) {
+                continue;
+            }
             match self.find_flow(&tuple) {
                 None if !self.listener_index.has_port(port) => {
                     return Ok((tuple, None));

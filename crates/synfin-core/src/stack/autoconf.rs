@@ -124,7 +124,12 @@ impl Stack {
 
     /// The next message that configures a device.
     pub(super) fn next_autoconf_message(&mut self, device: DeviceId) -> Option<Outgoing> {
-        let message = self.autoconf.get_mut(&device)?.messages.pop_front()?;
+        let spokesman = self.is_spokesman();
+        let messages = &mut self.autoconf.get_mut(&device)?.messages;
+        if !spokesman {
+            messages.clear(); // another shard says the same
+        }
+        let message = messages.pop_front()?;
         let counters = &mut self.cx.counters;
         match message {
             Outgoing::Probe { .. } => counters.address_probes_out += 1,

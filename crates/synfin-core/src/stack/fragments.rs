@@ -28,6 +28,9 @@ impl Stack {
             // A part inside of parts: the walk over the first one has refused it.
             Ok(packet) if packet.fragment.is_some() => DropReason::BadFragment,
             Ok(packet) => {
+                if let Some(home) = self.elsewhere(chunk.as_slice()) {
+                    return self.hand_on(device, home, chunk);
+                }
                 let fragmented = true;
                 let packet = Packet {
                     fragmented,

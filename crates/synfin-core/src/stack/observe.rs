@@ -45,6 +45,14 @@ impl Totals {
         }
     }
 
+    /// Adds those of another stack: together they are one host, which has the listeners once.
+    pub fn add(&mut self, other: Self) {
+        for (sum, more) in self.by_state.iter_mut().zip(other.by_state) {
+            *sum += more;
+        }
+        self.listeners = self.listeners.max(other.listeners);
+    }
+
     /// All flows together.
     pub fn flows(&self) -> u32 {
         self.by_state.iter().sum()
@@ -62,8 +70,25 @@ impl Index<State> for Totals {
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
+    shard: u16,
     table: u8,
     index: u64,
+}
+
+impl Cursor {
+    /// The start of a shard's listing, where several stacks are one host.
+    pub const fn of_shard(shard: u16) -> Self {
+        Self {
+            shard,
+            table: 0,
+            index: 0,
+        }
+    }
+
+    /// The shard that was named by [`of_shard`](Self::of_shard), else 0.
+    pub const fn shard(self) -> u16 {
+        self.shard
+    }
 }
 
 /// Which flows a listing shows; `None` means any.
@@ -116,6 +141,8 @@ pub struct Page {
 
 /// Flows looked at per page: the listing never holds the stack up for longer.
 const PAGE: usize = 256;
+/// Places looked at per page, where most of them are empty.
+const PLACES: u64 = 16_384;
 
 impl Stack {
     /// The next trace record.
@@ -166,12 +193,20 @@ impl Stack {
     pub fn connections(&self, after: Cursor, filter: &Filter) -> Page {
         let mut page = Page::default();
         let mut cursor = after;
+        let mut places = 0;
         for _ in 0..PAGE {
+            let from = cursor;
             let Some(place) = self.next_place(&mut cursor) else {
                 return page;
             };
             if let Some(row) = self.row(place).filter(|row| filter.shows(row)) {
                 page.rows.push(row);
+            }
+            if cursor.table == from.table {
+                places += cursor.index - from.index;
+            }
+            if places > PLACES {
+                break;
             }
         }
         page.next = Some(cursor);
@@ -204,10 +239,8 @@ impl Stack {
                 cursor.index = at + 1;
                 return Some(place);
             }
-            *cursor = Cursor {
-                table: cursor.table + 1,
-                index: 0,
-            };
+            cursor.table += 1;
+            cursor.index = 0;
         }
     }
 
@@ -284,6 +317,17 @@ impl Stack {
             "INV-11: orphans are counted and no connection is there"
         );
         self.fragments.check(&self.cx);
+        self.check_home();
+    }
+
+    /// Each flow stands in the shard to which it belongs.
+    fn check_home(&self) {
+        let mut cursor = Cursor::default();
+        while let Some(place) = self.next_place(&mut cursor) {
+            let tuple = self.tables.tuple(place);
+            let home = tuple.is_none_or(|tuple| self.shards.is_home(&tuple));
+            assert!(home, "{tuple:?} belongs to another shard");
+        }
     }
 
     /// Checks the invariants of one connection.

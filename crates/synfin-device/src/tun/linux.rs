@@ -38,7 +38,25 @@ impl Tun {
     /// Without the privilege to set it up it succeeds on an interface that is already up, has
     /// the addresses asked for, and belongs to the user; it keeps its MTU then.
     pub fn create(options: &TunOptions) -> Result<Self, TunError> {
-        let mut tun = Self::attach(&options.name, options.station)?;
+        Self::set_up(options, false)
+    }
+
+    /// Makes one interface with so many queues, at least 1, each a device of its own. The kernel
+    /// gives a packet to the queue on which it saw the last one of the same flow from us, else to
+    /// any.
+    pub fn create_queues(options: &TunOptions, queues: u16) -> Result<Vec<Self>, TunError> {
+        let first = Self::set_up(options, true)?;
+        let (name, mtu) = (first.name.clone(), first.mtu);
+        let mut all = vec![first];
+        while all.len() < usize::from(queues) {
+            let tun = Self::attach(&name, options.station, true)?;
+            all.push(Self { mtu, ..tun });
+        }
+        Ok(all)
+    }
+
+    fn set_up(options: &TunOptions, queues: bool) -> Result<Self, TunError> {
+        let mut tun = Self::attach(&options.name, options.station, queues)?;
         if options.persist {
             sys::set_persist(tun.file.as_fd(), true).map_err(failed("keep the interface"))?;
         }
@@ -81,7 +99,7 @@ impl Tun {
             })?;
         Ok(Self {
             mtu: link.mtu,
-            ..Self::attach(name, station)?
+            ..Self::attach(name, station, false)?
         })
     }
 
@@ -107,7 +125,7 @@ impl Tun {
         self.error.take()
     }
 
-    fn attach(name: &str, station: Option<MacAddress>) -> Result<Self, TunError> {
+    fn attach(name: &str, station: Option<MacAddress>, queues: bool) -> Result<Self, TunError> {
         check_name(name)?;
         let file = OpenOptions::new()
             .read(true)
@@ -120,8 +138,8 @@ impl Tun {
         } else {
             sys::Kind::Tun
         };
-        let name =
-            sys::attach(file.as_fd(), name, kind).map_err(|source| attach_error(source, name))?;
+        let name = sys::attach(file.as_fd(), name, kind, queues)
+            .map_err(|source| attach_error(source, name))?;
         Ok(Self {
             file,
             name,

@@ -21,7 +21,13 @@ pub(super) enum Kind {
 
 /// Makes `tun`, an open `/dev/net/tun`, the process's end of the interface `name`, which is made
 /// if it does not exist. Returns the name that the kernel gave it.
-pub(super) fn attach(tun: BorrowedFd<'_>, name: &str, kind: Kind) -> io::Result<String> {
+/// With `queues` it is one end of several.
+pub(super) fn attach(
+    tun: BorrowedFd<'_>,
+    name: &str,
+    kind: Kind,
+    queues: bool,
+) -> io::Result<String> {
     // SAFETY: `ifreq` is a C structure of integers and octets: all zero is a value of it.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     let room = request.ifr_name.len() - 1;
@@ -35,7 +41,8 @@ pub(super) fn attach(tun: BorrowedFd<'_>, name: &str, kind: Kind) -> io::Result<
         Kind::Tun => libc::IFF_TUN,
         Kind::Tap => libc::IFF_TAP,
     };
-    request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as libc::c_short;
+    let queues = if queues { libc::IFF_MULTI_QUEUE } else { 0 };
+    request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI | queues) as libc::c_short;
     // SAFETY: the descriptor is open for the life of `tun`; TUNSETIFF reads and writes one
     // `ifreq`, which lives here until the call has returned.
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;

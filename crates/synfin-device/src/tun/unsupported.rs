@@ -21,6 +21,11 @@ impl Tun {
     }
 
     /// Fails with [`TunError::Unsupported`].
+    pub fn create_queues(options: &TunOptions, _queues: u16) -> Result<Vec<Self>, TunError> {
+        Self::create(options).map(|tun| vec![tun])
+    }
+
+    /// Fails with [`TunError::Unsupported`].
     pub fn open(name: &str) -> Result<Self, TunError> {
         check_name(name)?;
         Err(TunError::Unsupported)

@@ -15,7 +15,7 @@ use synfin_core::{
 };
 use synfin_device::{Tun, TunError, TunOptions};
 
-const TESTS: [(&str, fn()); 11] = [
+const TESTS: [(&str, fn()); 12] = [
     (
         "ipv4_datagrams_pass_both_ways",
         ipv4_datagrams_pass_both_ways,
@@ -44,6 +44,7 @@ const TESTS: [(&str, fn()); 11] = [
     ),
     ("a_lost_interface_is_noticed", a_lost_interface_is_noticed),
     ("a_tap_device_carries_frames", a_tap_device_carries_frames),
+    ("flows_are_spread_over_queues", flows_are_spread_over_queues),
     ("tun_and_tap_are_told_apart", tun_and_tap_are_told_apart),
 ];
 
@@ -276,6 +277,46 @@ fn ipv4_datagrams_pass_both_ways() {
 
 fn ipv6_datagrams_pass_both_ways() {
     datagrams_pass(&IPV6, "fd09::1", "fd09::2");
+}
+
+/// Each packet comes by one queue, and what any queue sends arrives.
+fn flows_are_spread_over_queues() {
+    let queues = Tun::create_queues(&options("tun0"), 3).unwrap();
+    assert_eq!(queues.len(), 3);
+    assert!(
+        queues
+            .iter()
+            .all(|tun| tun.name() == "tun0" && tun.caps().mtu == 1500)
+    );
+    let mut benches: Vec<Bench> = queues.into_iter().map(Bench::new).collect();
+    let socket = || UdpSocket::bind(("10.9.0.1", 0)).unwrap();
+    let sockets: Vec<UdpSocket> = (0..60).map(|_| socket()).collect();
+    for (n, socket) in (0_u8..).zip(&sockets) {
+        socket.send_to(&[n], ("10.9.0.2", 7)).unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut used = 0;
+    for bench in &mut benches {
+        let before = seen.len();
+        while let Some(octets) = bench.receive() {
+            if IPV4.is_udp_to(&octets, 7) {
+                seen.push(octets[IPV4.udp + 8]);
+                let answer = IPV4.answer(octets);
+                assert_eq!(bench.send(&answer), TransmitOutcome::Sent);
+            }
+        }
+        used += usize::from(seen.len() > before);
+    }
+    seen.sort_unstable();
+    assert!(seen.iter().copied().eq(0..60), "{seen:?}");
+    assert!(used > 1, "more than one queue is used");
+    for (n, socket) in (0_u8..).zip(&sockets) {
+        let patience = Some(Duration::from_secs(10));
+        socket.set_read_timeout(patience).unwrap();
+        let mut answer = [0; 9];
+        assert_eq!(socket.recv(&mut answer).unwrap(), 1);
+        assert_eq!(answer[0], n);
+    }
 }
 
 fn options_reach_the_kernel() {

@@ -4,11 +4,14 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use synfin_core::{DeviceId, Ipv6Config, Memory, Profile, Route, Stack, StackConfig};
+use synfin_core::{
+    DeviceId, Ipv6Config, Memory, Profile, Route, SHARDS_MAX, ShardMap, Stack, StackConfig,
+};
 
 use super::Net;
 use crate::clock::Clock;
 use crate::error;
+use crate::group::Group;
 use crate::host::{Host, HostRef};
 use crate::link::Link;
 
@@ -24,12 +27,14 @@ pub struct NetBuilder {
     seed: Option<[u8; 32]>,
     tokio_time: bool,
     links: Vec<LinkPlan>,
+    shards: Option<u16>,
     mistake: Option<String>,
 }
 
 /// A link, and what is set up on it.
 struct LinkPlan {
-    link: Box<dyn Link>,
+    /// One, or one for each shard.
+    queues: Vec<Box<dyn Link>>,
     addresses: Vec<(IpAddr, u8)>,
     gateways: Vec<IpAddr>,
     ipv6: Ipv6Config,
@@ -71,10 +76,36 @@ impl NetBuilder {
         self
     }
 
-    /// Attaches a link.
-    pub fn link(mut self, link: impl Link) -> Self {
+    /// Makes the network of so many shards, from 1 to [`SHARDS_MAX`]; 1 by default.
+    ///
+    /// Each is a stack of its own with a driver of its own, so that a runtime of several threads
+    /// drives them side by side. To everybody else they are one host: a connection belongs to one
+    /// of them by its addresses and ports ([`ShardMap`]), a listener accepts from all, and each has
+    /// its part of the limits and of the memory.
+    ///
+    /// [`SHARDS_MAX`]: synfin_core::SHARDS_MAX
+    /// [`ShardMap`]: synfin_core::ShardMap
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// Attaches a link. With several shards the first one reads it and hands frames over to those
+    /// to which they belong; all send on it.
+    pub fn link(self, link: impl Link) -> Self {
+        self.plan(vec![Box::new(link)])
+    }
+
+    /// Attaches a device with a queue for each shard; a frame that comes by the queue of another
+    /// shard than its own is handed over ([`Net::hand_over`]).
+    pub fn link_queues<L: Link>(self, queues: impl IntoIterator<Item = L>) -> Self {
+        let queues = queues.into_iter();
+        self.plan(queues.map(|link| Box::new(link) as Box<dyn Link>).collect())
+    }
+
+    fn plan(mut self, queues: Vec<Box<dyn Link>>) -> Self {
         self.links.push(LinkPlan {
-            link: Box::new(link),
+            queues,
             addresses: Vec::new(),
             gateways: Vec::new(),
             ipv6: Ipv6Config::default(),
@@ -90,6 +121,23 @@ impl NetBuilder {
     {
         match crate::tun::TunLink::new(tun) {
             Ok(link) => self.link(link),
+            Err(error) => {
+                self.mistake(format!("the TUN device cannot be waited for: {error}"));
+                self
+            }
+        }
+    }
+
+    /// Attaches a TUN or TAP device with a queue for each shard: see
+    /// [`link_queues`](Self::link_queues).
+    #[cfg(all(feature = "tun", target_os = "linux"))]
+    pub fn tun_queues<D>(mut self, queues: impl IntoIterator<Item = D>) -> Self
+    where
+        D: synfin_core::Device + std::os::fd::AsFd + Send + 'static,
+    {
+        let links: io::Result<Vec<_>> = queues.into_iter().map(crate::tun::TunLink::new).collect();
+        match links {
+            Ok(links) => self.link_queues(links),
             Err(error) => {
                 self.mistake(format!("the TUN device cannot be waited for: {error}"));
                 self
@@ -134,71 +182,135 @@ impl NetBuilder {
     /// A mistake in what was asked for, or no tokio runtime with its I/O and time drivers.
     pub fn build(self) -> io::Result<Net> {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
-        let (net, driver) = self.build_with_driver()?;
-        runtime.spawn(driver);
+        let (net, drivers) = self.build_with_drivers()?;
+        for driver in drivers {
+            runtime.spawn(driver);
+        }
         Ok(net)
     }
 
-    /// Makes the network and the future that drives it, to be polled within a tokio runtime.
+    /// Makes a network of one shard and the future that drives it, to be polled within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build); `InvalidInput` with several shards.
+    pub fn build_with_driver(self) -> io::Result<(Net, crate::Driver)> {
+        if self.shards.is_some_and(|shards| shards != 1) {
+            return Err(error::invalid("several shards have several drivers"));
+        }
+        let (net, mut drivers) = self.build_with_drivers()?;
+        let driver = drivers.pop().expect("a network has a shard");
+        Ok((net, driver))
+    }
+
+    /// Makes the network and the futures that drive its shards, each to be polled within a tokio
+    /// runtime: one for all, or each a runtime and a thread of its own.
     ///
     /// # Errors
     /// As [`build`](Self::build).
-    pub fn build_with_driver(self) -> io::Result<(Net, crate::Driver)> {
+    pub fn build_with_drivers(self) -> io::Result<(Net, Vec<crate::Driver>)> {
         tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
         let clock = if self.tokio_time {
             Clock::Tokio(tokio::time::Instant::now())
         } else {
             Clock::system()
         };
-        let host = self.build_host(clock)?;
-        let driver = crate::Driver::new(Arc::clone(&host))?;
-        Ok((
-            Net {
-                host: HostRef::new(&host),
-            },
-            driver,
-        ))
+        let hosts = self.build_hosts(&clock)?;
+        let drivers = hosts
+            .iter()
+            .map(|host| crate::Driver::new(Arc::clone(host)));
+        let drivers: io::Result<Vec<_>> = drivers.collect();
+        let net = Net {
+            hosts: hosts.iter().map(HostRef::new).collect(),
+            next: Arc::default(),
+            changing: Arc::default(),
+        };
+        Ok((net, drivers?))
     }
 
-    /// The shard, with everything but somebody who drives it.
-    pub(crate) fn build_host(self, clock: Clock) -> io::Result<Arc<Host>> {
-        if let Some(mistake) = self.mistake {
+    /// What was asked for, if it can be.
+    fn check(&self) -> io::Result<u16> {
+        if let Some(mistake) = &self.mistake {
+            return Err(error::invalid(mistake.clone()));
+        }
+        let shards = self.shards.unwrap_or(1);
+        if !(1..=SHARDS_MAX).contains(&shards) {
+            let mistake = format!("{shards} shards: there may be from 1 to {SHARDS_MAX}");
             return Err(error::invalid(mistake));
+        }
+        for plan in &self.links {
+            let queues = plan.queues.len();
+            if queues != 1 && queues != usize::from(shards) {
+                let mistake = format!("{queues} queues of a device for {shards} shards");
+                return Err(error::invalid(mistake));
+            }
+            let caps = plan.queues[0].caps();
+            if plan.queues.iter().any(|queue| queue.caps() != caps) {
+                return Err(error::invalid("queues of a device are alike"));
+            }
         }
         let narrow = |plan: &LinkPlan| {
             let v6 = plan.addresses.iter().any(|(addr, _)| addr.is_ipv6());
-            v6 && plan.link.caps().mtu < 1280
+            v6 && plan.queues[0].caps().mtu < 1280
         };
         if self.links.iter().any(narrow) {
             let mistake = "an IPv6 address on a link with an MTU below 1280 octets";
             return Err(error::invalid(mistake));
         }
+        Ok(shards)
+    }
+
+    /// The shards, with everything but somebody who drives them.
+    fn build_hosts(mut self, clock: &Clock) -> io::Result<Vec<Arc<Host>>> {
+        let shards = self.check()?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => random_seed()?,
         };
-        let memory = self
-            .memory
-            .unwrap_or_else(|| Memory::new(self.config.limits.buffer_bytes));
-        let stack = Stack::new(self.config, memory, seed).map_err(error::invalid)?;
-        let host = Arc::new(Host::new(stack, clock));
-        host.with(|shard, _| {
-            for plan in self.links {
-                let id = shard.stack.add_device_with(plan.link.caps(), plan.ipv6);
-                for (addr, prefix_len) in plan.addresses {
-                    shard.stack.add_address(id, addr, prefix_len);
-                }
-                for gateway in plan.gateways {
-                    shard.stack.add_route(default_route(gateway, id));
-                }
-                shard.attached.push((id, plan.link));
+        let memory = match self.memory.take() {
+            Some(memory) => memory.share(shards),
+            None => {
+                let whole = self.config.limits.buffer_bytes;
+                Memory::new(whole).share(shards)
             }
-        });
-        Ok(host)
+        };
+        let group = Arc::new(Group::new(shards));
+        let mut hosts = Vec::new();
+        for (index, memory) in (0..shards).zip(memory) {
+            let config = self.config.of_shard(index, shards);
+            let stack = Stack::new(config, memory, seed).map_err(error::invalid)?;
+            let host = Host::new(stack, clock.clone(), &group, index.into());
+            hosts.push(Arc::new(host));
+        }
+        let map = ShardMap::new(seed, shards);
+        for plan in self.links {
+            plan.set_up(&hosts, &group, map);
+        }
+        Ok(hosts)
     }
 
     fn mistake(&mut self, mistake: String) {
         self.mistake.get_or_insert(mistake);
+    }
+}
+
+impl LinkPlan {
+    /// Attaches the link to all shards, in which it has the same name.
+    fn set_up(self, hosts: &[Arc<Host>], group: &Arc<Group>, map: ShardMap) {
+        let caps = self.queues[0].caps();
+        let parts = super::parts_of(self.queues, group, map);
+        for (host, part) in hosts.iter().zip(parts) {
+            host.with(|shard, _| {
+                let id = shard.stack.add_device_with(caps, self.ipv6);
+                for (addr, prefix_len) in &self.addresses {
+                    shard.stack.add_address(id, *addr, *prefix_len);
+                }
+                for gateway in &self.gateways {
+                    shard.stack.add_route(default_route(*gateway, id));
+                }
+                shard.attached.push((id, part));
+            });
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use crate::random::Secrets;
+use crate::shard::Shard;
 
 /// Counters shared by all pairs of hosts and protocols that fall on them.
 const COUNTERS: usize = 64;
@@ -12,17 +13,18 @@ const COUNTERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct FragmentIds {
     counters: [u32; COUNTERS],
-}
-
-impl Default for FragmentIds {
-    fn default() -> Self {
-        Self {
-            counters: [0; COUNTERS],
-        }
-    }
+    /// Shards of a host take turns: none uses a number of another.
+    step: u32,
 }
 
 impl FragmentIds {
+    pub(crate) fn of_shard(shard: Shard) -> Self {
+        Self {
+            counters: [shard.index.into(); COUNTERS],
+            step: shard.count.into(),
+        }
+    }
+
     /// The next one: of 16 bits for IPv4, of 32 for IPv6. covers: 6864-1, 8200-12, ATT-24
     pub(crate) fn next(
         &mut self,
@@ -33,7 +35,7 @@ impl FragmentIds {
     ) -> u32 {
         let pair = secrets.fragment_pair(src, dst, protocol);
         let counter = &mut self.counters[pair as usize % COUNTERS];
-        *counter = counter.wrapping_add(1);
+        *counter = counter.wrapping_add(self.step);
         let bits = if src.is_ipv4() { 8 } else { 16 };
         permute(*counter, bits, |round, half| {
             secrets.fragment_round(pair, round, half)
@@ -70,7 +72,7 @@ mod tests {
     #[test]
     fn no_number_comes_twice_before_all_have_come() {
         let secrets = Secrets::new([1; 32]);
-        let mut ids = FragmentIds::default();
+        let mut ids = FragmentIds::of_shard(Shard::WHOLE);
         let (src, dst) = pair(false, 2);
         let all: BTreeSet<u32> = (0..65_536)
             .map(|_| ids.next(&secrets, src, dst, 1))
@@ -84,13 +86,26 @@ mod tests {
         assert_eq!(all.len(), 65_536);
     }
 
+    #[test]
+    fn shards_use_no_number_of_each_other() {
+        let secrets = Secrets::new([1; 32]);
+        let (src, dst) = pair(false, 2);
+        let numbers = |index| -> BTreeSet<u32> {
+            let mut ids = FragmentIds::of_shard(Shard { index, count: 4 });
+            let next = |_| ids.next(&secrets, src, dst, 1);
+            (0..16_384).map(next).collect()
+        };
+        let all: BTreeSet<u32> = (0..4).flat_map(numbers).collect();
+        assert_eq!(all.len(), 65_536);
+    }
+
     /// What a peer sees of its own numbers tells neither its next one nor those of others.
     /// covers: 6864-1, 8200-12
     #[test]
     fn numbers_tell_nothing() {
         for v6 in [false, true] {
             let secrets = Secrets::new([2; 32]);
-            let mut ids = FragmentIds::default();
+            let mut ids = FragmentIds::of_shard(Shard::WHOLE);
             let top = if v6 { 28 } else { 12 };
             let size = if v6 { u32::MAX } else { 0xffff };
             let (src, dst) = pair(v6, 2);
@@ -107,12 +122,12 @@ mod tests {
             let firsts: BTreeSet<u32> = (2..=201)
                 .map(|last| {
                     let (src, dst) = pair(v6, last);
-                    FragmentIds::default().next(&secrets, src, dst, 1)
+                    FragmentIds::of_shard(Shard::WHOLE).next(&secrets, src, dst, 1)
                 })
                 .collect();
             assert!(firsts.len() > 190, "{} of 200", firsts.len());
             let other = Secrets::new([3; 32]);
-            let again = FragmentIds::default().next(&other, src, dst, 1);
+            let again = FragmentIds::of_shard(Shard::WHOLE).next(&other, src, dst, 1);
             assert_ne!(again, drawn[0], "another seed");
         }
     }

@@ -36,9 +36,9 @@ impl Stack {
                 asks,
             } => {
                 let known = sender.is_some_and(|ip| self.merge(device, &packet, ip, for_us));
-                if asks {
+                if asks && self.is_spokesman() {
                     self.answer_arp(device, own, &packet);
-                } else if !known {
+                } else if !known && !asks {
                     self.cx.counters.count_drop(if for_us {
                         DropReason::UnsolicitedNeighbor
                     } else {
@@ -102,7 +102,7 @@ impl Stack {
 
     /// Tells everybody that an address is ours now (RFC 5227 section 2.3).
     pub(in crate::stack) fn announce(&mut self, device: DeviceId, addr: Ipv4Addr) {
-        if let Some(own) = self.station(device) {
+        if let Some(own) = self.station(device).filter(|_| self.is_spokesman()) {
             let announcement = Reply::Arp {
                 to: MacAddress::BROADCAST,
                 packet: arp::request(own, addr, addr),

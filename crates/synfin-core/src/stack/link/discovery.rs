@@ -120,6 +120,9 @@ impl Stack {
             self.drop_orphaned(DropReason::NeighborLimit);
             self.release(device, mac, pending.unwrap_or_default());
         }
+        if !self.is_spokesman() {
+            return Ok(());
+        }
         let message = discovery::advertisement(own, target, asker);
         // A cache that is full does not keep the answer back.
         let to = link.filter(|_| asker.is_some());
