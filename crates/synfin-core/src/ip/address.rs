@@ -4,6 +4,7 @@
 //! for as long as a flow uses them: a gateway's listener takes connections to any address.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashTable;
@@ -41,6 +42,9 @@ pub(crate) struct AddressTable {
     key: SipKey,
     entries: Vec<Entry>,
     free: Vec<AddrId>,
+    /// The one of ours that was asked for last: packets of a flow, and of one host's flows, ask for
+    /// the same.
+    last_own: Cell<Option<(IpAddr, AddrId)>>,
     /// Of what is configured.
     changes: u64,
 }
@@ -113,6 +117,7 @@ impl AddressTable {
             key,
             entries: Vec::new(),
             free: Vec::new(),
+            last_own: Cell::new(None),
             changes: 0,
         }
     }
@@ -210,6 +215,7 @@ impl AddressTable {
         }
         let entries = &mut self.entries;
         let is = |id: &AddrId| entries[usize::from(id.0)].addr == addr;
+        self.last_own.set(None);
         let (id, _) = self.own.find_entry(spread_ip(addr), is).ok()?.remove();
         entries[usize::from(id.0)].own = None;
         self.index_other(addr, id);
@@ -230,6 +236,17 @@ impl AddressTable {
     /// The index of an address of ours: each packet asks for this.
     #[inline]
     pub(crate) fn own_id(&self, addr: IpAddr) -> Option<AddrId> {
+        match self.last_own.get() {
+            Some((last, id)) if last == addr => Some(id),
+            _ => {
+                let id = self.find_own(addr)?;
+                self.last_own.set(Some((addr, id)));
+                Some(id)
+            }
+        }
+    }
+
+    fn find_own(&self, addr: IpAddr) -> Option<AddrId> {
         let entries = &self.entries;
         let is = |id: &AddrId| {
             let entry = entries.get(usize::from(id.0));

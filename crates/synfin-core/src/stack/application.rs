@@ -587,8 +587,16 @@ impl ConnMut<'_> {
     /// # Errors
     /// When the connection ended without an end of stream and everything was read.
     pub fn recv(&mut self, buf: &mut [u8]) -> Result<RecvOutcome, RecvError> {
-        self.stack
-            .with(self.id, |c, cx| user_calls::recv(c, cx, buf))
+        let (tables, cx) = (&mut self.stack.tables, &mut self.stack.cx);
+        let c = tables.conns.get_mut(self.id);
+        let c = c.expect("a ConnMut exists only for a live handle");
+        let outcome = user_calls::recv(c, cx, buf);
+        // Who finds nothing has changed nothing.
+        if matches!(outcome, Ok(RecvOutcome::Data(_))) {
+            self.stack.settle(self.id);
+            self.stack.serve_memory_waiters();
+        }
+        outcome
     }
 
     /// Ends one or both halves and keeps the handle.

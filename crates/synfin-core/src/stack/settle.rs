@@ -142,13 +142,27 @@ impl Stack {
             }
         }
         if c.marks.has(Marks::OFF_WIRE) {
-            self.settle_ended(id);
-        } else {
-            rto::rearm(c, &mut self.cx);
-            persist::rearm(c, &mut self.cx);
-            send_buffer::tell_writable(c, &self.cx);
-            self.totals.recount(c);
+            self.settle_off_wire(id);
+            return;
         }
+        rto::rearm(c, &mut self.cx);
+        persist::rearm(c, &mut self.cx);
+        send_buffer::tell_writable(c, &self.cx);
+        self.totals.recount(c);
+        if !c.cold.events.is_empty() && !c.marks.put(Marks::EVENT_QUEUED) {
+            self.events.push_back(EventSource::Conn(id));
+        }
+        file_deadlines(c, id, self.cx.now, &mut self.timers);
+        limit::on_settled(c, &mut self.cx);
+        c.release_idle_memory(&mut self.cx);
+        if c.marks.has(Marks::WANT_MEMORY) {
+            self.queue_for_memory(id);
+        }
+    }
+
+    /// What is left is a handle at most.
+    fn settle_off_wire(&mut self, id: SlotId) {
+        self.settle_ended(id);
         self.queue_for_memory(id);
         self.queue_events(id);
         let now = self.cx.now;
@@ -158,7 +172,7 @@ impl Stack {
         file_deadlines(c, id, now, &mut self.timers);
         limit::on_settled(c, &mut self.cx);
         c.release_idle_memory(&mut self.cx);
-        if c.marks.has(Marks::OFF_WIRE) && c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
+        if c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);
         }
     }
@@ -189,7 +203,15 @@ impl Stack {
 
     /// Tells those whose SEND found no memory that there is some again: all of them when there is
     /// plenty, else one at a time, so that each gets its turn. Tells whether anybody was told.
+    #[inline]
     pub(super) fn serve_memory_waiters(&mut self) -> bool {
+        if self.cx.memory_waiters.is_empty() && !self.cx.memory_wanted && !self.stalled.is_asked() {
+            return false;
+        }
+        self.serve_those_who_wait()
+    }
+
+    fn serve_those_who_wait(&mut self) -> bool {
         self.evict_stalled();
         let mut told = false;
         while self.cx.pool.has_room() && !(told && self.cx.pool.pressure() > Pressure::None) {

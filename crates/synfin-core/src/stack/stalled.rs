@@ -25,6 +25,13 @@ pub(super) struct Stalled {
     wanted_by: Option<SlotId>,
 }
 
+impl Stalled {
+    /// A connection has found no memory, and may still want it.
+    pub(super) fn is_asked(&self) -> bool {
+        self.wanted_by.is_some()
+    }
+}
+
 impl Stack {
     fn evict_one(&mut self, id: SlotId) {
         let Some(c) = self.tables.conns.get_mut(id) else {
