@@ -264,7 +264,9 @@ impl Stack {
     }
 
     /// The next instant at which something is due; `None` when only frames and calls can change
-    /// anything.
+    /// anything. After a call has touched connections, and before
+    /// [`poll_transmit`](Self::poll_transmit) has said `None`, that is now: their timers are looked
+    /// at when they have said what they have to say.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.has_loopback_work() || !self.tables.touched.is_empty() {
             return Some(self.cx.now);
