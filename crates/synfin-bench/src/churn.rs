@@ -95,6 +95,7 @@ impl Load {
             },
             time_wait_max: self.time_wait_max.map_or_else(budget, Ok)?,
             step_us: None,
+            limit: None,
             shards: 1,
         })
     }
@@ -164,6 +165,8 @@ pub(crate) struct Case {
     time_wait_max: u32,
     /// Virtual time of a turn, in microseconds; the wall's time if `None`.
     step_us: Option<u64>,
+    /// So many lifetimes in virtual time and no others, all measured, instead of some seconds.
+    limit: Option<u64>,
     /// Each has `in_flight` and `standing` connections, and its part of the records.
     #[serde(default = "shards::one")]
     shards: u16,
@@ -226,7 +229,15 @@ impl Done {
 
 impl Case {
     fn warm_up(&self) -> Duration {
-        Duration::from_millis(self.warm_up_ms)
+        match self.limit {
+            Some(_) => Duration::ZERO,
+            None => Duration::from_millis(self.warm_up_ms),
+        }
+    }
+
+    /// Whether time passes as the wall's does.
+    fn is_by_wall(&self) -> bool {
+        self.step_us.is_none() && self.limit.is_none()
     }
 
     fn measured(&self) -> Duration {
@@ -267,11 +278,12 @@ impl Case {
         Ok(Measured::new(
             rounded(rate, 0),
             [
+                ("lifetimes", done.lifetimes.into()),
                 ("packets_per_connection", rounded(per_connection, 2).into()),
                 ("time_wait", done.time_wait.into()),
                 ("time_wait_is_55_s", enough.into()),
                 ("time_wait_evicted", done.evicted.into()),
-                ("warm_up", (self.warm_up_ms as f64 / 1000.0).into()),
+                ("warm_up", self.warm_up().as_secs_f64().into()),
                 ("addresses", self.addresses.into()),
                 ("drops", done.drops.into()),
                 ("retransmissions", done.retransmissions.into()),
@@ -298,6 +310,7 @@ mod tests {
             addresses: 16,
             time_wait_max: 1_000_000,
             step_us: Some(100),
+            limit: None,
             shards: 1,
         }
     }
@@ -312,6 +325,40 @@ mod tests {
         assert_eq!((done.drops, done.retransmissions), (0, 0));
         let packets = done.packets_all as f64 / done.lifetimes_all as f64;
         assert!((8.0..12.0).contains(&packets), "{packets}");
+    }
+
+    #[test]
+    fn a_limit_is_so_many_lifetimes_from_the_first_packet_to_the_last() {
+        for (in_flight, step_us) in [(10, None), (1, None), (1000, Some(100))] {
+            let limited = Case {
+                in_flight,
+                step_us,
+                limit: Some(700),
+                shards: 2,
+                ..case(Stack::Synfin)
+            };
+            let (done, _) = limited.run().unwrap();
+            assert_eq!((done.lifetimes, done.lifetimes_all), (1400, 1400));
+            assert_eq!(done.packets_all, 8 * 1400, "{in_flight} in flight");
+            assert_eq!((done.time_wait, done.established), (1400, 0));
+            assert_eq!((done.wrong, done.drops, done.retransmissions), (0, 0, 0));
+            assert_eq!(limited.measure().unwrap().extra["lifetimes"], 1400);
+        }
+        let limited = Case {
+            limit: Some(300),
+            ..case(Stack::Smoltcp)
+        };
+        let (done, _) = limited.run().unwrap();
+        assert!((300..310).contains(&done.lifetimes), "{done:?}");
+    }
+
+    #[test]
+    fn a_case_may_leave_out_what_profiles_alone_have() {
+        let mut told = serde_json::to_value(case(Stack::Synfin)).unwrap();
+        let keys = told.as_object_mut().expect("an object");
+        assert!(keys.remove("limit").is_some() && keys.remove("shards").is_some());
+        let told: Case = serde_json::from_value(told).unwrap();
+        assert_eq!((told.limit, told.shards), (None, 1));
     }
 
     #[test]

@@ -38,10 +38,10 @@ impl<P: Probe> Ready<'_, P> {
     /// Runs it; tells what it did, and gives the pair back with its probes.
     pub(super) fn measure(self) -> Result<(Done, Pair<P>), String> {
         let Self { case, mut pair } = self;
-        if case.step_us.is_none() {
+        if case.is_by_wall() {
             pair.run_by_wall();
         }
-        let mut churn = Churn::new(&mut pair, case.in_flight, u64::MAX);
+        let mut churn = Churn::new(&mut pair, case.in_flight, case.limit.unwrap_or(u64::MAX));
         let packets = pair.packets();
         let warm = pair.now + case.warm_up();
         while pair.now < warm {
@@ -51,9 +51,14 @@ impl<P: Probe> Ready<'_, P> {
         pair.client.probe.begin();
         pair.server.probe.begin();
         let watch = Stopwatch::start();
-        let end = pair.now + case.measured();
-        while pair.now < end {
-            churn.turn(&mut pair)?;
+        match case.limit {
+            Some(_) => churn.all(&mut pair)?,
+            None => {
+                let end = pair.now + case.measured();
+                while pair.now < end {
+                    churn.turn(&mut pair)?;
+                }
+            }
         }
         let elapsed = watch.elapsed();
         let (drops, retransmissions) = pair.blemishes();
@@ -109,6 +114,16 @@ impl Churn {
             None if self.wrong > 0 => Err("an answer was wrong".to_owned()),
             None => Ok(carried),
         }
+    }
+
+    /// Opens and ends all of them.
+    fn all<P: Probe>(&mut self, pair: &mut Pair<P>) -> Result<(), String> {
+        while pair.client.stack.counters().time_wait < self.limit {
+            if self.turn(pair)? == 0 {
+                return Err("a lifetime does not end".to_owned());
+            }
+        }
+        self.settle(pair)
     }
 
     /// Carries what is still on its way.
