@@ -311,7 +311,7 @@ mod tests {
             plan.finish(shared).extra.get("alone").cloned()
         };
         assert_eq!(alone(None), Some(10.0.into()));
-        assert_eq!(alone(Some("2 shards on 1 cores")), None);
+        assert_eq!(alone(Some("more shards (2) than cores (1)")), None);
     }
 
     #[test]

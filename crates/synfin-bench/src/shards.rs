@@ -190,9 +190,8 @@ impl<T: Part> Run<T> {
 /// What is to be said of so many shards on this machine.
 fn note(count: u16) -> Option<String> {
     let cores = parallel::available().get();
-    (usize::from(count) > cores).then(|| {
-        format!("{count} shards on {cores} cores: they take turns, and nothing says how they scale")
-    })
+    let few = || format!("more shards ({count}) than cores ({cores}): they take turns");
+    (usize::from(count) > cores).then(few)
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ fn a_machine_too_small_for_the_shards_says_so() {
     let row: Value = serde_json::from_slice(&output.stdout).expect("one row");
     let note = row["extra"]["note"].as_str().expect("a note");
     assert!(
-        note.contains(&format!("{shards} shards on {cores} cores")),
+        note.contains(&format!("more shards ({shards}) than cores ({cores})")),
         "{note}"
     );
     assert!(row["extra"]["pinned_to"].is_null(), "{row}");

@@ -80,6 +80,6 @@ fn more_shards_than_cores_are_told_of() {
     let cores = parallel::available().get() as u16;
     assert_eq!(note(cores), None);
     let note = note(cores + 1).unwrap();
-    let expected = format!("{} shards on {cores} cores", cores + 1);
+    let expected = format!("more shards ({}) than cores ({cores})", cores + 1);
     assert!(note.starts_with(&expected), "{note}");
 }
