@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use synfin_sim::Random;
 
 use crate::idle::Population;
@@ -14,6 +15,7 @@ use crate::measure::{self, Common, Measured, Plan, Stack, map};
 use crate::memory;
 use crate::pattern::MESSAGE;
 use crate::report::rounded;
+use crate::shards::{self, Part, Run, Shards};
 use crate::stopwatch::Elapsed;
 
 const NOTES: &str = "\
@@ -22,7 +24,8 @@ time; the busy connections take turns in an order by chance.
 
 Examples:
   synfin-bench active --stack all --n 100,10000
-  synfin-bench active --n 1000000 --busy 1000000";
+  synfin-bench active --n 1000000 --busy 1000000
+  synfin-bench active --n 10000 --shards 1,2";
 
 /// `synfin-bench active`.
 #[derive(Clone, Debug, Args)]
@@ -38,12 +41,14 @@ pub(crate) struct ActiveArgs {
     /// Seconds that are measured
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
+    #[command(flatten)]
+    shards: Shards,
 }
 
 /// Measures what the arguments ask for.
 pub(crate) fn run(args: &ActiveArgs, out: &mut dyn Write) -> io::Result<()> {
     let cases = args.population.cases("active", &args.common)?;
-    let plan = |(stack, n, family): (Stack, u32, u8)| {
+    let plan = |shards: u16, (stack, n, family): (Stack, u32, u8)| {
         let busy = args.busy.min(n);
         let case = Case {
             stack,
@@ -52,6 +57,7 @@ pub(crate) fn run(args: &ActiveArgs, out: &mut dyn Write) -> io::Result<()> {
             busy,
             seconds: args.seconds,
             limit: None,
+            shards,
         };
         Plan {
             stack,
@@ -61,12 +67,19 @@ pub(crate) fn run(args: &ActiveArgs, out: &mut dyn Write) -> io::Result<()> {
                 ("n", n.into()),
                 ("family", family.into()),
                 ("busy", busy.into()),
+                ("shards", shards.into()),
             ]),
             cases: vec![measure::Case::Active(case)],
             reference: reference(n, busy, family),
         }
     };
-    measure::rows(&args.common, cases.into_iter().map(plan).collect(), out)
+    let mut plans = Vec::new();
+    for stack in args.common.stack.stacks() {
+        let shards = args.shards.of("active", *stack);
+        let of_stack = cases.iter().filter(|case| case.0 == *stack);
+        plans.extend(of_stack.flat_map(|case| shards.iter().map(|n| plan(*n, *case))));
+    }
+    measure::rows(&args.common, plans, out)
 }
 
 /// smoltcp on the reference machine.
@@ -89,6 +102,9 @@ pub(crate) struct Case {
     seconds: u32,
     /// So many ping-pongs in virtual time, instead of some seconds of the wall's.
     limit: Option<u64>,
+    /// Each has `n` connections.
+    #[serde(default = "shards::one")]
+    shards: u16,
 }
 
 /// What a run did.
@@ -98,6 +114,35 @@ struct Done {
     wrong: u64,
     elapsed: Elapsed,
     packets: u64,
+    misdirected: u64,
+}
+
+impl Part for Done {
+    fn value(&self) -> f64 {
+        self.elapsed.rate(self.ping_pongs)
+    }
+
+    fn elapsed(&self) -> Elapsed {
+        self.elapsed
+    }
+
+    fn misdirected(&self) -> u64 {
+        self.misdirected
+    }
+}
+
+impl Done {
+    /// What all shards did.
+    fn of_all(run: &Run<Self>) -> Self {
+        let sum = |of: fn(&Self) -> u64| run.parts.iter().map(of).sum();
+        Self {
+            ping_pongs: sum(|part| part.ping_pongs),
+            wrong: sum(|part| part.wrong),
+            elapsed: run.elapsed(),
+            packets: sum(|part| part.packets),
+            misdirected: sum(|part| part.misdirected),
+        }
+    }
 }
 
 /// Ping-pongs on their way at a time.
@@ -105,12 +150,12 @@ const OUTSTANDING: usize = 100;
 
 impl Case {
     pub(crate) fn measure(&self) -> Result<Measured, String> {
-        let done = self.run()?;
+        let (done, of_shards) = self.run()?;
         if done.wrong > 0 {
             return Err(format!("{} answers were wrong", done.wrong));
         }
         let packets = done.packets as f64 / done.ping_pongs as f64;
-        Ok(Measured::new(
+        let mut measured = Measured::new(
             rounded(done.elapsed.rate(done.ping_pongs), 0),
             [
                 ("ping_pongs", done.ping_pongs.into()),
@@ -121,13 +166,20 @@ impl Case {
                 ("peak", memory::peak()?.into()),
                 ("ends", "both in one thread".into()),
             ],
-        ))
+        );
+        measured.extra.extend(of_shards);
+        Ok(measured)
     }
 
-    fn run(&self) -> Result<Done, String> {
+    /// What was done, and what is to be said of shards.
+    fn run(&self) -> Result<(Done, Map<String, Value>), String> {
         match self.stack {
-            Stack::Synfin => engine::run(self),
-            Stack::Smoltcp => smol::run(self),
+            Stack::Synfin => {
+                let prepare = |shard| engine::prepare(self, shard);
+                let run = shards::run(self.shards, prepare, engine::Ready::measure)?;
+                Ok((Done::of_all(&run), run.entries(0)?))
+            }
+            Stack::Smoltcp => Ok((smol::run(self)?, Map::new())),
         }
     }
 }
@@ -172,12 +224,30 @@ mod tests {
                     busy,
                     seconds: 1,
                     limit: Some(2000),
+                    shards: 1,
                 };
-                let done = case.run().unwrap();
+                let (done, _) = case.run().unwrap();
                 assert_eq!((done.ping_pongs, done.wrong), (2000, 0), "{case:?}");
                 // Two packets, and an acknowledgement now and then.
                 assert!((4000..8100).contains(&done.packets), "{case:?}: {done:?}");
             }
         }
+    }
+
+    #[test]
+    fn each_shard_has_all_pings_and_pongs_at_home() {
+        let case = Case {
+            stack: Stack::Synfin,
+            n: 120,
+            family: 6,
+            busy: 60,
+            seconds: 1,
+            limit: Some(700),
+            shards: 3,
+        };
+        let (done, entries) = case.run().unwrap();
+        assert_eq!((done.ping_pongs, done.wrong), (2100, 0));
+        assert_eq!(entries["shard_values"].as_array().map(Vec::len), Some(3));
+        assert_eq!(entries["misdirected"], 0);
     }
 }

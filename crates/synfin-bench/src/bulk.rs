@@ -7,11 +7,12 @@ use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::measure::{self, Common, Measured, Plan, Stack, map};
 use crate::pattern::BLOCK;
 use crate::report::rounded;
+use crate::shards::{self, Part, Run, Shards};
 use crate::stopwatch::Elapsed;
 
 const NOTES: &str = "\
@@ -21,7 +22,8 @@ thread. smoltcp's row is that of its best buffer size.
 Examples:
   synfin-bench bulk --stack all
   synfin-bench bulk --stack all --mtu 65535
-  synfin-bench bulk --stack all --flows 64";
+  synfin-bench bulk --stack all --flows 64
+  synfin-bench bulk --shards 1,2";
 
 /// `synfin-bench bulk`.
 #[derive(Clone, Debug, Args)]
@@ -48,6 +50,8 @@ pub(crate) struct BulkArgs {
     /// Octets of all flows together
     #[arg(long, default_value_t = 4 << 30, value_parser = clap::value_parser!(u64).range(1..))]
     bytes: u64,
+    #[command(flatten)]
+    shards: Shards,
 }
 
 /// How text passes between application and stack.
@@ -74,12 +78,15 @@ pub(crate) fn run(args: &BulkArgs, out: &mut dyn Write) -> io::Result<()> {
         let what = "--api owned is not supported yet: the engine copies from and to slices";
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     }
-    let plans = args.common.stack.stacks();
-    let plans = plans.iter().map(|stack| plan(args, *stack)).collect();
+    let mut plans = Vec::new();
+    for stack in args.common.stack.stacks() {
+        let shards = args.shards.of("bulk", *stack);
+        plans.extend(shards.into_iter().map(|n| plan(args, *stack, n)));
+    }
     measure::rows(&args.common, plans, out)
 }
 
-fn plan(args: &BulkArgs, stack: Stack) -> Plan {
+fn plan(args: &BulkArgs, stack: Stack, shards: u16) -> Plan {
     let buffers: &[u32] = match stack {
         Stack::Synfin => &[BUFFER],
         Stack::Smoltcp => &SMOL_BUFFERS,
@@ -92,6 +99,7 @@ fn plan(args: &BulkArgs, stack: Stack) -> Plan {
             bytes: args.bytes,
             buffer: *buffer,
             verify: false,
+            shards,
         })
     };
     let param = [
@@ -99,6 +107,7 @@ fn plan(args: &BulkArgs, stack: Stack) -> Plan {
         ("gso", args.gso.into()),
         ("flows", args.flows.into()),
         ("api", "slice".into()),
+        ("shards", shards.into()),
     ];
     Plan {
         stack,
@@ -130,6 +139,9 @@ pub(crate) struct Case {
     buffer: u32,
     /// Every octet is compared, not only the ends of what is read at a time.
     verify: bool,
+    /// Each carries `bytes` in `flows`.
+    #[serde(default = "shards::one")]
+    shards: u16,
 }
 
 /// What a run did.
@@ -143,24 +155,55 @@ struct Done {
     packets: u64,
     retransmissions: Option<u64>,
     drops: Option<u64>,
+    misdirected: u64,
+}
+
+impl Part for Done {
+    fn value(&self) -> f64 {
+        self.elapsed.rate(self.octets) * 8.0 / 1e9
+    }
+
+    fn elapsed(&self) -> Elapsed {
+        self.elapsed
+    }
+
+    fn misdirected(&self) -> u64 {
+        self.misdirected
+    }
+}
+
+impl Done {
+    /// What all shards did.
+    fn of_all(run: &Run<Self>) -> Self {
+        let sum = |of: fn(&Self) -> u64| run.parts.iter().map(of).sum();
+        Self {
+            octets: sum(|part| part.octets),
+            wrong: sum(|part| part.wrong),
+            elapsed: run.elapsed(),
+            packets: sum(|part| part.packets),
+            retransmissions: run.parts.iter().map(|part| part.retransmissions).sum(),
+            drops: run.parts.iter().map(|part| part.drops).sum(),
+            misdirected: sum(|part| part.misdirected),
+        }
+    }
 }
 
 impl Case {
     pub(crate) fn measure(&self) -> Result<Measured, String> {
-        let (done, copies) = match self.stack {
-            Stack::Synfin => (engine::run(self)?, 3),
-            Stack::Smoltcp => (smol::run(self)?, 4),
+        let (done, of_shards) = self.run()?;
+        let copies = match self.stack {
+            Stack::Synfin => 3,
+            Stack::Smoltcp => 4,
         };
-        let expected = self.of_flow() * u64::from(self.flows);
+        let expected = self.of_flow() * u64::from(self.flows) * u64::from(self.shards);
         if done.wrong > 0 || done.octets != expected {
             let Done { octets, wrong, .. } = done;
             return Err(format!(
                 "{octets} of {expected} octets arrived, {wrong} reads were wrong"
             ));
         }
-        let gbit = done.elapsed.rate(done.octets) * 8.0 / 1e9;
         let mut measured = Measured::new(
-            rounded(gbit, 3),
+            rounded(done.value(), 3),
             [
                 ("bytes", done.octets.into()),
                 ("buffer", self.buffer.into()),
@@ -180,7 +223,20 @@ impl Case {
             .into_iter()
             .filter_map(|(key, n)| Some((key, n?.into())));
         measured.extra.extend(map(known));
+        measured.extra.extend(of_shards);
         Ok(measured)
+    }
+
+    /// What was done, and what is to be said of shards.
+    fn run(&self) -> Result<(Done, Map<String, Value>), String> {
+        match self.stack {
+            Stack::Synfin => {
+                let prepare = |shard| Ok(engine::prepare(self, shard));
+                let run = shards::run(self.shards, prepare, engine::Ready::measure)?;
+                Ok((Done::of_all(&run), run.entries(3)?))
+            }
+            Stack::Smoltcp => Ok((smol::run(self)?, Map::new())),
+        }
     }
 
     /// Octets that each flow carries.
@@ -197,6 +253,7 @@ impl Case {
             bytes: 3_000_001,
             buffer: 1 << 18,
             verify: true,
+            shards: 1,
         }
     }
 }
@@ -209,10 +266,7 @@ mod tests {
         [Stack::Synfin, Stack::Smoltcp].map(|stack| {
             let mut case = Case::test(stack);
             change(&mut case);
-            let done = match stack {
-                Stack::Synfin => engine::run(&case).unwrap(),
-                Stack::Smoltcp => smol::run(&case).unwrap(),
-            };
+            let (done, _) = case.run().unwrap();
             (case, done)
         })
     }
@@ -237,6 +291,22 @@ mod tests {
             assert_eq!(done.octets, case.of_flow() * 7, "{case:?}");
             assert_eq!(done.wrong, 0);
         }
+    }
+
+    #[test]
+    fn each_shard_carries_all_of_it() {
+        let one = Case::test(Stack::Synfin);
+        let three = Case {
+            shards: 3,
+            flows: 4,
+            ..one.clone()
+        };
+        let (done, entries) = three.run().unwrap();
+        assert_eq!((done.octets, done.wrong), (three.of_flow() * 12, 0));
+        assert_eq!((done.retransmissions, done.drops), (Some(0), Some(0)));
+        assert_eq!(entries["misdirected"], 0);
+        let packets = one.run().unwrap().0.packets;
+        assert!(done.packets > 2 * packets, "{done:?}");
     }
 
     #[test]

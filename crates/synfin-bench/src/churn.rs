@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(crate) use latency::{LatencyArgs, run as run_latency};
 
 use crate::measure::{self, Common, Measured, Plan, Stack, map};
 use crate::memory;
+use crate::pair::Unobserved;
 use crate::report::rounded;
+use crate::shards::{self, Part, Run, Shards};
 use crate::stopwatch::Elapsed;
 
 const NOTES: &str = "\
@@ -27,7 +29,8 @@ so in `warm_up`. smoltcp scans all its sockets for each packet; it gives TIME-WA
 Examples:
   synfin-bench churn --stack all
   synfin-bench churn --in-flight 1000 --seconds 5 --runs 1
-  synfin-bench churn --in-flight 1000 --standing 1000000";
+  synfin-bench churn --in-flight 1000 --standing 1000000
+  synfin-bench churn --in-flight 100 --shards 1,2";
 
 /// `synfin-bench churn`.
 #[derive(Clone, Debug, Args)]
@@ -46,6 +49,8 @@ pub(crate) struct ChurnArgs {
     in_flight: Vec<u32>,
     #[command(flatten)]
     load: Load,
+    #[command(flatten)]
+    shards: Shards,
 }
 
 /// What `churn` and `latency` have in common.
@@ -90,6 +95,8 @@ impl Load {
             },
             time_wait_max: self.time_wait_max.map_or_else(budget, Ok)?,
             step_us: None,
+            limit: None,
+            shards: 1,
         })
     }
 }
@@ -105,24 +112,35 @@ pub(crate) fn run(args: &ChurnArgs, out: &mut dyn Write) -> io::Result<()> {
             );
             continue;
         }
+        let shards = args.shards.of("churn", *stack);
         for in_flight in &args.in_flight {
             let case = args.load.case(*stack, *in_flight)?;
-            let reference = match (in_flight, args.load.standing) {
-                (1, 0) => Some(395_000.0),
-                (1000, 0) => Some(97_000.0),
-                _ => None,
-            };
-            plans.push(Plan {
-                stack: *stack,
-                work: "churn",
-                unit: "1/s",
-                param: param(*in_flight, args.load.standing),
-                cases: vec![measure::Case::Churn(case)],
-                reference,
-            });
+            let of_shards = |n: &u16| plan(&case, *n);
+            plans.extend(shards.iter().map(of_shards));
         }
     }
     measure::rows(&args.common, plans, out)
+}
+
+fn plan(case: &Case, shards: u16) -> Plan {
+    let mut param = param(case.in_flight, case.standing);
+    param.extend(map([("shards", shards.into())]));
+    let case = Case {
+        shards,
+        ..case.clone()
+    };
+    Plan {
+        stack: case.stack,
+        work: "churn",
+        unit: "1/s",
+        param,
+        reference: match (case.in_flight, case.standing) {
+            (1, 0) => Some(395_000.0),
+            (1000, 0) => Some(97_000.0),
+            _ => None,
+        },
+        cases: vec![measure::Case::Churn(case)],
+    }
 }
 
 fn param(in_flight: u32, standing: u32) -> serde_json::Map<String, Value> {
@@ -147,6 +165,11 @@ pub(crate) struct Case {
     time_wait_max: u32,
     /// Virtual time of a turn, in microseconds; the wall's time if `None`.
     step_us: Option<u64>,
+    /// So many lifetimes in virtual time and no others, all measured, instead of some seconds.
+    limit: Option<u64>,
+    /// Each has `in_flight` and `standing` connections, and its part of the records.
+    #[serde(default = "shards::one")]
+    shards: u16,
 }
 
 /// What a run did.
@@ -167,11 +190,54 @@ pub(crate) struct Done {
     retransmissions: u64,
     /// Established connections at the client, at the end.
     established: u64,
+    misdirected: u64,
+}
+
+impl Part for Done {
+    fn value(&self) -> f64 {
+        self.elapsed.rate(self.lifetimes)
+    }
+
+    fn elapsed(&self) -> Elapsed {
+        self.elapsed
+    }
+
+    fn misdirected(&self) -> u64 {
+        self.misdirected
+    }
+}
+
+impl Done {
+    /// What all shards did.
+    fn of_all(run: &Run<Self>) -> Self {
+        let sum = |of: fn(&Self) -> u64| run.parts.iter().map(of).sum();
+        Self {
+            lifetimes: sum(|part| part.lifetimes),
+            lifetimes_all: sum(|part| part.lifetimes_all),
+            wrong: sum(|part| part.wrong),
+            elapsed: run.elapsed(),
+            packets_all: sum(|part| part.packets_all),
+            time_wait: sum(|part| part.time_wait),
+            evicted: sum(|part| part.evicted),
+            drops: sum(|part| part.drops),
+            retransmissions: sum(|part| part.retransmissions),
+            established: sum(|part| part.established),
+            misdirected: sum(|part| part.misdirected),
+        }
+    }
 }
 
 impl Case {
     fn warm_up(&self) -> Duration {
-        Duration::from_millis(self.warm_up_ms)
+        match self.limit {
+            Some(_) => Duration::ZERO,
+            None => Duration::from_millis(self.warm_up_ms),
+        }
+    }
+
+    /// Whether time passes as the wall's does.
+    fn is_by_wall(&self) -> bool {
+        self.step_us.is_none() && self.limit.is_none()
     }
 
     fn measured(&self) -> Duration {
@@ -179,11 +245,23 @@ impl Case {
     }
 
     pub(crate) fn measure(&self) -> Result<Measured, String> {
-        let done = match self.stack {
-            Stack::Synfin => engine::run::<crate::pair::Unobserved>(self)?.0,
-            Stack::Smoltcp => smol::run(self)?,
-        };
-        self.measured_by(&done)
+        let (done, of_shards) = self.run()?;
+        let mut measured = self.measured_by(&done)?;
+        measured.extra.extend(of_shards);
+        Ok(measured)
+    }
+
+    /// What was done, and what is to be said of shards.
+    fn run(&self) -> Result<(Done, Map<String, Value>), String> {
+        match self.stack {
+            Stack::Synfin => {
+                let prepare = |shard| engine::prepare::<Unobserved>(self, shard);
+                let measure = |ready: engine::Ready<'_, _>| Ok(ready.measure()?.0);
+                let run = shards::run(self.shards, prepare, measure)?;
+                Ok((Done::of_all(&run), run.entries(0)?))
+            }
+            Stack::Smoltcp => Ok((smol::run(self)?, Map::new())),
+        }
     }
 
     pub(crate) fn measure_latency(&self) -> Result<Measured, String> {
@@ -200,11 +278,12 @@ impl Case {
         Ok(Measured::new(
             rounded(rate, 0),
             [
+                ("lifetimes", done.lifetimes.into()),
                 ("packets_per_connection", rounded(per_connection, 2).into()),
                 ("time_wait", done.time_wait.into()),
                 ("time_wait_is_55_s", enough.into()),
                 ("time_wait_evicted", done.evicted.into()),
-                ("warm_up", (self.warm_up_ms as f64 / 1000.0).into()),
+                ("warm_up", self.warm_up().as_secs_f64().into()),
                 ("addresses", self.addresses.into()),
                 ("drops", done.drops.into()),
                 ("retransmissions", done.retransmissions.into()),
@@ -220,7 +299,6 @@ impl Case {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pair::Unobserved;
 
     fn case(stack: Stack) -> Case {
         Case {
@@ -232,19 +310,55 @@ mod tests {
             addresses: 16,
             time_wait_max: 1_000_000,
             step_us: Some(100),
+            limit: None,
+            shards: 1,
         }
     }
 
     #[test]
     fn each_lifetime_leaves_one_record_for_a_minute() {
         let case = case(Stack::Synfin);
-        let (done, _) = engine::run::<Unobserved>(&case).unwrap();
+        let (done, _) = case.run().unwrap();
         assert!(done.lifetimes > 100, "{done:?}");
         assert_eq!(done.wrong, 0);
         assert_eq!(done.time_wait, done.lifetimes_all, "{done:?}");
         assert_eq!((done.drops, done.retransmissions), (0, 0));
         let packets = done.packets_all as f64 / done.lifetimes_all as f64;
         assert!((8.0..12.0).contains(&packets), "{packets}");
+    }
+
+    #[test]
+    fn a_limit_is_so_many_lifetimes_from_the_first_packet_to_the_last() {
+        for (in_flight, step_us) in [(10, None), (1, None), (1000, Some(100))] {
+            let limited = Case {
+                in_flight,
+                step_us,
+                limit: Some(700),
+                shards: 2,
+                ..case(Stack::Synfin)
+            };
+            let (done, _) = limited.run().unwrap();
+            assert_eq!((done.lifetimes, done.lifetimes_all), (1400, 1400));
+            assert_eq!(done.packets_all, 8 * 1400, "{in_flight} in flight");
+            assert_eq!((done.time_wait, done.established), (1400, 0));
+            assert_eq!((done.wrong, done.drops, done.retransmissions), (0, 0, 0));
+            assert_eq!(limited.measure().unwrap().extra["lifetimes"], 1400);
+        }
+        let limited = Case {
+            limit: Some(300),
+            ..case(Stack::Smoltcp)
+        };
+        let (done, _) = limited.run().unwrap();
+        assert!((300..310).contains(&done.lifetimes), "{done:?}");
+    }
+
+    #[test]
+    fn a_case_may_leave_out_what_profiles_alone_have() {
+        let mut told = serde_json::to_value(case(Stack::Synfin)).unwrap();
+        let keys = told.as_object_mut().expect("an object");
+        assert!(keys.remove("limit").is_some() && keys.remove("shards").is_some());
+        let told: Case = serde_json::from_value(told).unwrap();
+        assert_eq!((told.limit, told.shards), (None, 1));
     }
 
     #[test]
@@ -255,7 +369,7 @@ mod tests {
             step_us: Some(50_000),
             ..case(Stack::Synfin)
         };
-        let (done, _) = engine::run::<Unobserved>(&long).unwrap();
+        let (done, _) = long.run().unwrap();
         let a_second = done.lifetimes_all as f64 / 80.0;
         let held = done.time_wait as f64 / a_second;
         assert!((59.0..61.0).contains(&held), "{held} s: {done:?}");
@@ -268,7 +382,7 @@ mod tests {
             time_wait_max: 50,
             ..case(Stack::Synfin)
         };
-        let (done, _) = engine::run::<Unobserved>(&few).unwrap();
+        let (done, _) = few.run().unwrap();
         assert_eq!(done.time_wait, 50);
         assert_eq!(done.evicted, done.lifetimes_all - 50);
     }
@@ -280,10 +394,7 @@ mod tests {
                 standing: 300,
                 ..case(stack)
             };
-            let done = match stack {
-                Stack::Synfin => engine::run::<Unobserved>(&standing).unwrap().0,
-                Stack::Smoltcp => smol::run(&standing).unwrap(),
-            };
+            let (done, _) = standing.run().unwrap();
             assert!(done.lifetimes > 100, "{done:?}");
             // Those in flight are established for some of their time.
             assert!((300..=310).contains(&done.established), "{done:?}");
@@ -292,10 +403,43 @@ mod tests {
 
     #[test]
     fn the_peer_answers_every_question_too() {
-        let done = smol::run(&case(Stack::Smoltcp)).unwrap();
+        let (done, _) = case(Stack::Smoltcp).run().unwrap();
         assert!(done.lifetimes > 100, "{done:?}");
         assert_eq!(done.wrong, 0);
         let packets = done.packets_all as f64 / done.lifetimes_all as f64;
         assert!((7.0..12.0).contains(&packets), "{packets}");
+    }
+
+    #[test]
+    fn each_shard_has_the_whole_load_and_its_part_of_the_records() {
+        let case = Case {
+            standing: 50,
+            time_wait_max: 900,
+            shards: 3,
+            ..case(Stack::Synfin)
+        };
+        let (done, entries) = case.run().unwrap();
+        assert_eq!((done.wrong, done.misdirected), (0, 0));
+        assert_eq!((done.drops, done.retransmissions), (0, 0));
+        assert!((150..=180).contains(&done.established), "{done:?}");
+        assert_eq!(done.time_wait, 900, "{done:?}");
+        assert_eq!(done.evicted, done.lifetimes_all - 900);
+        assert_eq!(entries["shard_values"].as_array().map(Vec::len), Some(3));
+        let measured = case.measure().unwrap();
+        assert_eq!(measured.extra["misdirected"], 0);
+    }
+
+    #[test]
+    fn a_frame_for_another_shard_is_seen() {
+        let (index, count) = (0, 2);
+        let shard = synfin_core::Shard { index, count };
+        let case = case(Stack::Synfin);
+        let mut ready = engine::prepare::<Unobserved>(&case, shard).unwrap();
+        ready.pair.server.shard = 1;
+        let (done, _) = ready.measure().unwrap();
+        assert!(done.lifetimes > 100, "{done:?}");
+        // All that the server gets, and nothing that the client gets.
+        assert!(done.misdirected * 2 >= done.packets_all - 100, "{done:?}");
+        assert!(done.misdirected < done.packets_all, "{done:?}");
     }
 }

@@ -144,7 +144,7 @@ impl Case {
     fn engine(&self) -> Result<Done, String> {
         let mut pair = Pair::<Unobserved>::new(Setup {
             family: Family::of(self.family),
-            addresses: population::addresses(self.n),
+            addresses: population::addresses(self.n, 1),
             ..Setup::new(Clock::Steps(TURN))
         });
         let before = memory::resident()?;

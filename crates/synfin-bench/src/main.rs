@@ -21,6 +21,7 @@ mod pattern;
 mod plot;
 mod population;
 mod report;
+mod shards;
 mod stopwatch;
 mod synflood;
 mod timewait;

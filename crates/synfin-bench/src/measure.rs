@@ -181,7 +181,9 @@ impl Plan {
         let mut extra = measured.extra;
         // What else the machine does is taken out before the figures of two are compared.
         let alone = undisturbed(&extra, measured.value);
-        if extra.get("cpu_share").is_some_and(Value::is_number) && self.unit != "us" {
+        let is_shared_out = extra.contains_key("note"); // to fewer cores than it has shards
+        let is_known = extra.get("cpu_share").is_some_and(Value::is_number);
+        if is_known && !is_shared_out && self.unit != "us" {
             extra.insert("alone".to_owned(), rounded(alone, 2).into());
         }
         if self.stack == Stack::Smoltcp {
@@ -289,6 +291,27 @@ mod tests {
             "octets are the same everywhere"
         );
         assert_eq!(row.extra["peer_counts"], false);
+    }
+
+    #[test]
+    fn what_shards_would_reach_on_more_cores_is_not_guessed() {
+        let alone = |note: Option<&str>| {
+            let mut shared = run(5.0);
+            shared.extra.extend(map([("cpu_share", 0.5.into())]));
+            let note = note.map(|note| ("note", note.into()));
+            shared.extra.extend(map(note));
+            let plan = Plan {
+                stack: Stack::Synfin,
+                work: "bulk",
+                unit: "Gbit/s",
+                param: Map::new(),
+                cases: Vec::new(),
+                reference: None,
+            };
+            plan.finish(shared).extra.get("alone").cloned()
+        };
+        assert_eq!(alone(None), Some(10.0.into()));
+        assert_eq!(alone(Some("more shards (2) than cores (1)")), None);
     }
 
     #[test]

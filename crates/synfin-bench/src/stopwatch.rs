@@ -44,6 +44,21 @@ impl Elapsed {
         count as f64 * 1e9 / self.nanos.max(1) as f64
     }
 
+    /// Of threads that began together: until the last was ready, with the mean share of all.
+    pub(crate) fn together(of: impl Iterator<Item = Self>) -> Self {
+        let of: Vec<Self> = of.collect();
+        let nanos = of.iter().map(|one| one.nanos).max().unwrap_or(0);
+        let all: u64 = of.iter().map(|one| one.nanos).sum();
+        let cpu: Option<u64> = of.iter().map(|one| one.cpu_nanos).sum();
+        // What is ready early is not disturbed afterwards.
+        let scaled = |cpu: u64| (cpu as f64 * nanos as f64 / all.max(1) as f64) as u64;
+        let cpu_nanos = match of.as_slice() {
+            [one] => one.cpu_nanos,
+            _ => cpu.map(scaled),
+        };
+        Self { nanos, cpu_nanos }
+    }
+
     /// The share of a processor that this thread had: below 1 it was disturbed. Null if the system
     /// does not tell, or the time was too short: it counts in its own ticks.
     pub(crate) fn cpu_share(self) -> Value {
@@ -86,6 +101,21 @@ mod tests {
         let extra = Map::from_iter([("cpu_share".to_owned(), 0.5.into())]);
         assert_eq!(undisturbed(&extra, 3.0), 6.0);
         assert_eq!(undisturbed(&Map::new(), 3.0), 3.0);
+    }
+
+    #[test]
+    fn together_they_take_as_long_as_the_last() {
+        let elapsed = |nanos, cpu_nanos| Elapsed { nanos, cpu_nanos };
+        let two = [
+            elapsed(400_000_000, Some(400_000_000)),
+            elapsed(800_000_000, Some(200_000_000)),
+        ];
+        let both = Elapsed::together(two.into_iter());
+        assert_eq!((both.nanos, both.cpu_share()), (800_000_000, 0.5.into()));
+        let unknown = Elapsed::together([two[0], elapsed(1, None)].into_iter());
+        assert!(unknown.cpu_share().is_null());
+        let one = Elapsed::together([two[1]].into_iter());
+        assert_eq!(one.cpu_share(), 0.25);
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Case {
     fn engine(&self) -> Result<Done, String> {
         let mut pair = Pair::<Unobserved>::new(Setup {
             family: Family::of(self.family),
-            addresses: population::addresses(self.n),
+            addresses: population::addresses(self.n, 1),
             ..Setup::new(Clock::Steps(SHORT_TURN))
         });
         let mut churn = Churn::new(&mut pair, IN_FLIGHT, u64::from(self.n));

@@ -43,7 +43,7 @@ fn rates_stand_with_what_they_were_measured_under() {
     has(
         &bulk,
         "bulk",
-        &["mtu", "gso", "flows", "api"],
+        &["mtu", "gso", "flows", "api", "shards"],
         &["copies", "quantum"],
     );
     assert_eq!(bulk.len(), 2);
@@ -57,7 +57,7 @@ fn rates_stand_with_what_they_were_measured_under() {
         "time_wait_is_55_s",
         "warm_up",
     ];
-    has(&churn, "churn", &["in_flight", "standing"], &keys);
+    has(&churn, "churn", &["in_flight", "standing", "shards"], &keys);
     assert_eq!(churn.len(), 4);
     assert_eq!(
         churn[0]["extra"]["time_wait_is_55_s"], false,
@@ -68,7 +68,7 @@ fn rates_stand_with_what_they_were_measured_under() {
     has(
         &active,
         "active",
-        &["n", "busy", "family"],
+        &["n", "busy", "family", "shards"],
         &["outstanding"],
     );
 
@@ -80,6 +80,59 @@ fn rates_stand_with_what_they_were_measured_under() {
     let flood = rows("synflood --stack all --rate 1000 --seconds 5 --runs 1");
     let keys = ["legit_share", "growth", "generator_s", "syns"];
     has(&flood, "synflood", &["standing"], &keys);
+}
+
+#[test]
+fn shards_have_a_figure_each_and_are_summed() {
+    let keys = ["shard_values", "shard_cpu_shares", "misdirected", "cores"];
+    for words in [
+        "bulk --stack all --bytes 3000000 --runs 1 --shards 1,2",
+        "churn --stack all --in-flight 3 --seconds 1 --runs 1 --addresses 64 --shards 1,2",
+        "active --stack all --n 20 --busy 5 --seconds 1 --runs 1 --shards 1,2",
+    ] {
+        let work = words.split_whitespace().next().expect("a work");
+        let rows = rows(words);
+        // The peer has no shards: one row of it.
+        assert_eq!(rows.len(), 3, "{words}");
+        has(&rows, work, &["shards"], &[]);
+        has(&rows[..2], work, &["shards"], &keys);
+        for (row, shards) in rows.iter().zip([1, 2]) {
+            assert_eq!(
+                (&row["stack"], &row["param"]["shards"]),
+                (&"synfin".into(), &shards.into())
+            );
+            assert_eq!(row["extra"]["misdirected"], 0);
+            let values = row["extra"]["shard_values"].as_array().expect("a list");
+            let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
+            assert_eq!(values.len(), shards, "{row}");
+            let sum: f64 = values.iter().sum();
+            let value = row["value"].as_f64().expect("a number");
+            // Less than their sum: what is ready early counts for as long as the last takes.
+            assert!(value > 0.0 && value <= sum * 1.01, "{row}");
+        }
+    }
+}
+
+#[test]
+fn a_machine_too_small_for_the_shards_says_so() {
+    let cores = std::thread::available_parallelism()
+        .expect("the system tells")
+        .get();
+    let shards = cores + 1;
+    let words = format!("bulk --bytes 100000 --runs 1 --shards {shards}");
+    let output = Command::new(env!("CARGO_BIN_EXE_synfin-bench"))
+        .args(words.split_whitespace())
+        .output()
+        .expect("the command starts");
+    assert!(output.status.success(), "{output:?}");
+    let row: Value = serde_json::from_slice(&output.stdout).expect("one row");
+    let note = row["extra"]["note"].as_str().expect("a note");
+    assert!(
+        note.contains(&format!("more shards ({shards}) than cores ({cores})")),
+        "{note}"
+    );
+    assert!(row["extra"]["pinned_to"].is_null(), "{row}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(note));
 }
 
 #[test]
@@ -119,6 +172,8 @@ fn what_cannot_be_measured_is_an_error() {
         "idle --family 5",
         "measure {}",
         "timewait --n 0",
+        "churn --shards 0",
+        "active --shards 257",
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_synfin-bench"))
             .args(words.split_whitespace())

@@ -1,5 +1,7 @@
 //! synfin's ping-pongs.
 
+use synfin_core::Shard;
+
 use super::{Case, Done, OUTSTANDING, some};
 use crate::exchange::Exchange;
 use crate::pair::engine::{Pair, Setup};
@@ -11,41 +13,65 @@ use crate::stopwatch::Stopwatch;
 /// Some turns between two looks at the clock.
 const TURNS: usize = 64;
 
-pub(super) fn run(case: &Case) -> Result<Done, String> {
+/// Everything is established.
+pub(super) struct Ready<'a> {
+    case: &'a Case,
+    pair: Pair<Unobserved>,
+    exchange: Exchange,
+}
+
+pub(super) fn prepare(case: &Case, shard: Shard) -> Result<Ready<'_>, String> {
     let mut pair = Pair::<Unobserved>::new(Setup {
         family: Family::of(case.family),
-        addresses: population::addresses(case.n),
+        addresses: population::addresses(case.n, shard.count),
+        shard,
         ..Setup::new(Clock::Steps(TURN))
     });
     let ids = population::engine::open(&mut pair, case.n, 0)?;
     let busy = some(&ids, case.busy);
     let questions = case.limit.unwrap_or(u64::MAX);
-    let mut exchange = Exchange::new(&busy, MESSAGE, OUTSTANDING, questions);
-    if case.limit.is_none() {
-        pair.run_by_wall();
-        turns_for(&mut pair, &mut exchange, 0.5)?;
-    }
-    let (warm, packets) = (exchange.answered, pair.packets());
-    let watch = Stopwatch::start();
-    match case.limit {
-        Some(_) => {
-            while !exchange.is_over() && exchange.failed.is_none() {
-                if pair.turn(&mut exchange) == 0 {
-                    return Err("an answer is missing".to_owned());
+    let exchange = Exchange::new(&busy, MESSAGE, OUTSTANDING, questions);
+    Ok(Ready {
+        case,
+        pair,
+        exchange,
+    })
+}
+
+impl Ready<'_> {
+    pub(super) fn measure(self) -> Result<Done, String> {
+        let Self {
+            case,
+            mut pair,
+            mut exchange,
+        } = self;
+        if case.limit.is_none() {
+            pair.run_by_wall();
+            turns_for(&mut pair, &mut exchange, 0.5)?;
+        }
+        let (warm, packets) = (exchange.answered, pair.packets());
+        let watch = Stopwatch::start();
+        match case.limit {
+            Some(_) => {
+                while !exchange.is_over() && exchange.failed.is_none() {
+                    if pair.turn(&mut exchange) == 0 {
+                        return Err("an answer is missing".to_owned());
+                    }
                 }
             }
+            None => turns_for(&mut pair, &mut exchange, f64::from(case.seconds))?,
         }
-        None => turns_for(&mut pair, &mut exchange, f64::from(case.seconds))?,
-    }
-    let elapsed = watch.elapsed();
-    match exchange.failed {
-        Some(reason) => Err(reason),
-        None => Ok(Done {
-            ping_pongs: exchange.answered - warm,
-            wrong: exchange.wrong,
-            elapsed,
-            packets: pair.packets() - packets,
-        }),
+        let elapsed = watch.elapsed();
+        match exchange.failed {
+            Some(reason) => Err(reason),
+            None => Ok(Done {
+                ping_pongs: exchange.answered - warm,
+                wrong: exchange.wrong,
+                elapsed,
+                packets: pair.packets() - packets,
+                misdirected: pair.misdirected(),
+            }),
+        }
     }
 }
 

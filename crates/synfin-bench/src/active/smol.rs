@@ -35,6 +35,7 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
         wrong: pings.wrong,
         elapsed: watch.elapsed(),
         packets: pair.packets - packets,
+        misdirected: 0,
     })
 }
 

@@ -1,6 +1,6 @@
 //! synfin's flows.
 
-use synfin_core::{ConnId, Event, ListenerId, RecvOutcome};
+use synfin_core::{ConnId, Event, ListenerId, RecvOutcome, Shard};
 
 use super::{Case, Done};
 use crate::pair::engine::{App, Host, Pair, Remote, Setup};
@@ -10,33 +10,52 @@ use crate::stopwatch::Stopwatch;
 
 const PORT: u16 = 5001;
 
-pub(super) fn run(case: &Case) -> Result<Done, String> {
+/// Nothing is open yet.
+pub(super) struct Ready {
+    pair: Pair<Unobserved>,
+    flows: Flows,
+}
+
+pub(super) fn prepare(case: &Case, shard: Shard) -> Ready {
     let mut pair = Pair::<Unobserved>::new(Setup {
         mtu: case.mtu,
         buffer: Some(case.buffer),
+        shard,
         ..Setup::new(Clock::Steps(TURN))
     });
     let listener = pair.listen(PORT, case.flows);
-    let mut flows = Flows::new(case, listener, pair.remote(PORT));
-    let watch = Stopwatch::start();
-    while flows.ended < case.flows {
-        if pair.turn(&mut flows) == 0 {
-            pair.jump();
+    let flows = Flows::new(case, listener, pair.remote(PORT));
+    Ready { pair, flows }
+}
+
+impl Ready {
+    pub(super) fn measure(self) -> Result<Done, String> {
+        let Self {
+            mut pair,
+            mut flows,
+        } = self;
+        let all = flows.to_open;
+        let watch = Stopwatch::start();
+        while flows.ended < all {
+            if pair.turn(&mut flows) == 0 {
+                pair.jump();
+            }
+            if let Some(reason) = flows.failed {
+                return Err(reason);
+            }
         }
-        if let Some(reason) = flows.failed {
-            return Err(reason);
-        }
+        let elapsed = watch.elapsed();
+        let (drops, retransmissions) = pair.blemishes();
+        Ok(Done {
+            octets: flows.octets,
+            wrong: flows.wrong,
+            elapsed,
+            packets: pair.packets(),
+            retransmissions: Some(retransmissions),
+            drops: Some(drops),
+            misdirected: pair.misdirected(),
+        })
     }
-    let elapsed = watch.elapsed();
-    let (drops, retransmissions) = pair.blemishes();
-    Ok(Done {
-        octets: flows.octets,
-        wrong: flows.wrong,
-        elapsed,
-        packets: pair.packets(),
-        retransmissions: Some(retransmissions),
-        drops: Some(drops),
-    })
 }
 
 /// The applications of both ends.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use synfin_core::{ConnId, Event, ListenerId, RecvOutcome, State};
+use synfin_core::{ConnId, Event, ListenerId, RecvOutcome, Shard, State};
 
 use super::{Case, Done};
 use crate::pair::engine::{App, Host, Pair, Remote, Setup};
@@ -13,49 +13,72 @@ use crate::stopwatch::Stopwatch;
 
 const PORT: u16 = 5001;
 
-/// Runs it; tells what it did, and gives the pair back with its probes.
-pub(crate) fn run<P: Probe + Default>(case: &Case) -> Result<(Done, Pair<P>), String> {
+/// What stands beside it is established.
+pub(super) struct Ready<'a, P> {
+    case: &'a Case,
+    pub(super) pair: Pair<P>,
+}
+
+pub(super) fn prepare<P: Probe + Default>(
+    case: &Case,
+    shard: Shard,
+) -> Result<Ready<'_, P>, String> {
     let step = case.step_us.map_or(TURN, Duration::from_micros);
     let mut pair = Pair::<P>::new(Setup {
         addresses: case.addresses,
-        time_wait: Some(case.time_wait_max),
+        time_wait: Some(case.time_wait_max.div_ceil(shard.count.into())),
+        shard,
         ..Setup::new(Clock::Steps(step))
     });
     let _standing = population::engine::open(&mut pair, case.standing, 0)?;
-    if case.step_us.is_none() {
-        pair.run_by_wall();
+    Ok(Ready { case, pair })
+}
+
+impl<P: Probe> Ready<'_, P> {
+    /// Runs it; tells what it did, and gives the pair back with its probes.
+    pub(super) fn measure(self) -> Result<(Done, Pair<P>), String> {
+        let Self { case, mut pair } = self;
+        if case.is_by_wall() {
+            pair.run_by_wall();
+        }
+        let mut churn = Churn::new(&mut pair, case.in_flight, case.limit.unwrap_or(u64::MAX));
+        let packets = pair.packets();
+        let warm = pair.now + case.warm_up();
+        while pair.now < warm {
+            churn.turn(&mut pair)?;
+        }
+        let warmed_up = pair.client.stack.counters().time_wait;
+        pair.client.probe.begin();
+        pair.server.probe.begin();
+        let watch = Stopwatch::start();
+        match case.limit {
+            Some(_) => churn.all(&mut pair)?,
+            None => {
+                let end = pair.now + case.measured();
+                while pair.now < end {
+                    churn.turn(&mut pair)?;
+                }
+            }
+        }
+        let elapsed = watch.elapsed();
+        let (drops, retransmissions) = pair.blemishes();
+        let counters = pair.client.stack.counters();
+        let totals = pair.client.stack.totals();
+        let done = Done {
+            lifetimes: counters.time_wait - warmed_up,
+            lifetimes_all: counters.time_wait,
+            wrong: churn.wrong,
+            elapsed,
+            packets_all: pair.packets() - packets,
+            time_wait: totals[State::TimeWait].into(),
+            evicted: counters.time_wait_overflow,
+            drops,
+            retransmissions,
+            established: totals[State::Established].into(),
+            misdirected: pair.misdirected(),
+        };
+        Ok((done, pair))
     }
-    let mut churn = Churn::new(&mut pair, case.in_flight, u64::MAX);
-    let packets = pair.packets();
-    let warm = pair.now + case.warm_up();
-    while pair.now < warm {
-        churn.turn(&mut pair)?;
-    }
-    let warmed_up = pair.client.stack.counters().time_wait;
-    pair.client.probe.begin();
-    pair.server.probe.begin();
-    let watch = Stopwatch::start();
-    let end = pair.now + case.measured();
-    while pair.now < end {
-        churn.turn(&mut pair)?;
-    }
-    let elapsed = watch.elapsed();
-    let (drops, retransmissions) = pair.blemishes();
-    let counters = pair.client.stack.counters();
-    let totals = pair.client.stack.totals();
-    let done = Done {
-        lifetimes: counters.time_wait - warmed_up,
-        lifetimes_all: counters.time_wait,
-        wrong: churn.wrong,
-        elapsed,
-        packets_all: pair.packets() - packets,
-        time_wait: totals[State::TimeWait].into(),
-        evicted: counters.time_wait_overflow,
-        drops,
-        retransmissions,
-        established: totals[State::Established].into(),
-    };
-    Ok((done, pair))
 }
 
 /// The applications of both ends.
@@ -91,6 +114,16 @@ impl Churn {
             None if self.wrong > 0 => Err("an answer was wrong".to_owned()),
             None => Ok(carried),
         }
+    }
+
+    /// Opens and ends all of them.
+    fn all<P: Probe>(&mut self, pair: &mut Pair<P>) -> Result<(), String> {
+        while pair.client.stack.counters().time_wait < self.limit {
+            if self.turn(pair)? == 0 {
+                return Err("a lifetime does not end".to_owned());
+            }
+        }
+        self.settle(pair)
     }
 
     /// Carries what is still on its way.

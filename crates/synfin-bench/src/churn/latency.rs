@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use hdrhistogram::Histogram;
 use serde_json::Value;
+use synfin_core::Shard;
 
 use super::{Case, Load, engine, param};
 use crate::measure::{self, Common, Measured, Plan, Stack};
@@ -52,7 +53,8 @@ pub(crate) fn run(args: &LatencyArgs, out: &mut dyn Write) -> io::Result<()> {
 
 /// The value is the 99.999th percentile.
 pub(super) fn measure(case: &Case) -> Result<Measured, String> {
-    let (done, pair) = engine::run::<Latencies>(case)?;
+    let ready = engine::prepare::<Latencies>(case, Shard::WHOLE)?;
+    let (done, pair) = ready.measure()?;
     let lifetimes = case.measured_by(&done)?;
     let mut all = pair.client.probe.0;
     all.add(&pair.server.probe.0)

@@ -22,7 +22,7 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
     let step = case.step_us.map_or(TURN, Duration::from_micros);
     let mut pair = Pair::new(1500, Family::V4, usize::MAX, Clock::Steps(step));
     let standing = open(&mut pair, Family::V4, case.standing as usize, 0)?;
-    if case.step_us.is_none() {
+    if case.is_by_wall() {
         pair.run_by_wall();
     }
     let mut churn = Churn::new(&mut pair, case.in_flight as usize);
@@ -33,9 +33,19 @@ pub(super) fn run(case: &Case) -> Result<Done, String> {
     }
     let warmed_up = churn.lifetimes;
     let watch = Stopwatch::start();
-    let end = pair.now + case.measured();
-    while pair.now < end {
-        churn.turn(&mut pair);
+    match case.limit {
+        // Those that are in flight at the end are not counted.
+        Some(limit) => {
+            while churn.lifetimes < limit {
+                churn.turn(&mut pair);
+            }
+        }
+        None => {
+            let end = pair.now + case.measured();
+            while pair.now < end {
+                churn.turn(&mut pair);
+            }
+        }
     }
     let elapsed = watch.elapsed();
     let established = standing

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use synfin_core::{
-    ConnId, ConnectOptions, DeviceCaps, DeviceId, Event, FrameBatch, Instant, ListenAddr,
-    ListenOptions, ListenerId, Memory, RecvOutcome, Route, SendOutcome, Stack, StackConfig,
+    ConnId, ConnectOptions, DeviceCaps, DeviceId, Event, FrameBatch, Home, Instant, ListenAddr,
+    ListenOptions, ListenerId, Medium, Memory, RecvOutcome, Route, SendOutcome, Shard, ShardMap,
+    Stack, StackConfig,
 };
 use synfin_sim::Random;
 
@@ -22,6 +23,8 @@ pub(crate) struct Setup {
     /// TIME-WAIT records that each stack may hold.
     pub(crate) time_wait: Option<u32>,
     pub(crate) clock: Clock,
+    /// Which shard of both hosts.
+    pub(crate) shard: Shard,
 }
 
 impl Setup {
@@ -34,6 +37,7 @@ impl Setup {
             buffer: None,
             time_wait: None,
             clock,
+            shard: Shard::WHOLE,
         }
     }
 
@@ -48,6 +52,8 @@ impl Setup {
         }
         // Both halves of a large population fit.
         config.limits.buffer_bytes = 8 << 30;
+        // With the limits of a whole host, for each shard has the whole load.
+        config.shard = self.shard;
         config
     }
 }
@@ -59,6 +65,11 @@ pub(crate) struct Host<P> {
     device: DeviceId,
     batch: FrameBatch,
     now: Instant,
+    /// The index of its shard.
+    pub(crate) shard: u16,
+    map: ShardMap,
+    /// Frames that came here and belong to another shard.
+    misdirected: u64,
 }
 
 /// What runs on a pair.
@@ -85,8 +96,11 @@ pub(crate) struct Pair<P> {
 impl<P: Probe + Default> Pair<P> {
     pub(crate) fn new(setup: Setup) -> Self {
         let mut random = Random::new(1);
-        let mut host = || Host::new(&setup, random.seed());
-        let (mut client, mut server) = (host(), host());
+        let (seed, other) = (random.seed(), random.seed());
+        // Both hosts hash with one key then, so that a shard speaks with one shard alone.
+        let common = setup.shard.count > 1;
+        let mut client = Host::new(&setup, seed);
+        let mut server = Host::new(&setup, if common { seed } else { other });
         let family = setup.family;
         server.add_addresses(family, [family.server()]);
         client.add_addresses(family, (0..setup.addresses).map(|n| family.client(n)));
@@ -170,6 +184,11 @@ impl<P: Probe> Pair<P> {
         self.client.stack.counters().frames_in + self.server.stack.counters().frames_in
     }
 
+    /// Frames that came to a shard to which they do not belong, at either end.
+    pub(crate) fn misdirected(&self) -> u64 {
+        self.client.misdirected + self.server.misdirected
+    }
+
     /// What says that a run is not what it should be: drops, retransmissions.
     pub(crate) fn blemishes(&self) -> (u64, u64) {
         let both = [self.client.stack.counters(), self.server.stack.counters()];
@@ -183,12 +202,16 @@ impl<P: Probe + Default> Host<P> {
         let memory = Memory::new(8 << 30);
         let mut stack = Stack::new(setup.config(), memory, seed).expect("a valid configuration");
         let device = stack.add_device(DeviceCaps::ip(setup.mtu));
+        let map = stack.shard_map();
         Self {
             stack,
             probe: P::default(),
             device,
             batch: FrameBatch::new(),
             now: START,
+            shard: setup.shard.index,
+            map,
+            misdirected: 0,
         }
     }
 }
@@ -219,6 +242,9 @@ impl<P: Probe> Host<P> {
             let mut frame = to.stack.frame(to.device);
             let len = packet.copy_into(frame.spare_mut());
             frame.set_len(len);
+            // As the driver of a host of several shards asks; free of cost where there is one.
+            let home = to.map.of_frame(Medium::Ip, frame.as_slice());
+            to.misdirected += u64::from(home != Home::One(to.shard));
             to.batch.push(frame);
         }
         let carried = to.batch.len();

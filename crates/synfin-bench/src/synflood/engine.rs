@@ -19,7 +19,7 @@ const BACKLOG: u32 = 1024;
 
 pub(super) fn run(case: &Case) -> Result<Done, String> {
     let mut pair = Pair::<Unobserved>::new(Setup {
-        addresses: population::addresses(case.standing + 100_000),
+        addresses: population::addresses(case.standing + 100_000, 1),
         ..Setup::new(Clock::Steps(case.turn()))
     });
     let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
