@@ -21,7 +21,8 @@ thread. smoltcp's row is that of its best buffer size.
 Examples:
   synfin-bench bulk --stack all
   synfin-bench bulk --stack all --mtu 65535
-  synfin-bench bulk --stack all --flows 64";
+  synfin-bench bulk --stack all --flows 64
+  synfin-bench bulk --stack all --api slice,owned";
 
 /// `synfin-bench bulk`.
 #[derive(Clone, Debug, Args)]
@@ -42,21 +43,31 @@ pub(crate) struct BulkArgs {
     /// Connections at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     flows: u32,
-    /// How text passes between application and stack
-    #[arg(long, value_enum, default_value = "slice")]
-    api: Api,
+    /// How text passes between application and stack, one or several; smoltcp has slice alone
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "slice")]
+    api: Vec<Api>,
     /// Octets of all flows together
     #[arg(long, default_value_t = 4 << 30, value_parser = clap::value_parser!(u64).range(1..))]
     bytes: u64,
 }
 
 /// How text passes between application and stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 enum Api {
     /// Copied from and to the application's memory
+    #[default]
     Slice,
     /// Buffers change hands
     Owned,
+}
+
+impl Api {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Slice => "slice",
+            Self::Owned => "owned",
+        }
+    }
 }
 
 /// Octets of each socket buffer.
@@ -70,16 +81,21 @@ pub(crate) fn run(args: &BulkArgs, out: &mut dyn Write) -> io::Result<()> {
         let what = "--gso is not supported yet: the engine makes no units longer than a packet";
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     }
-    if args.api == Api::Owned {
-        let what = "--api owned is not supported yet: the engine copies from and to slices";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
-    }
     let plans = args.common.stack.stacks();
-    let plans = plans.iter().map(|stack| plan(args, *stack)).collect();
+    let plans = plans.iter().flat_map(|stack| plans_of(args, *stack));
+    let plans = plans.collect();
     measure::rows(&args.common, plans, out)
 }
 
-fn plan(args: &BulkArgs, stack: Stack) -> Plan {
+fn plans_of(args: &BulkArgs, stack: Stack) -> Vec<Plan> {
+    let apis: &[Api] = match stack {
+        Stack::Synfin => &args.api,
+        Stack::Smoltcp => &[Api::Slice],
+    };
+    apis.iter().map(|api| plan(args, stack, *api)).collect()
+}
+
+fn plan(args: &BulkArgs, stack: Stack, api: Api) -> Plan {
     let buffers: &[u32] = match stack {
         Stack::Synfin => &[BUFFER],
         Stack::Smoltcp => &SMOL_BUFFERS,
@@ -91,6 +107,7 @@ fn plan(args: &BulkArgs, stack: Stack) -> Plan {
             flows: args.flows,
             bytes: args.bytes,
             buffer: *buffer,
+            api,
             verify: false,
         })
     };
@@ -98,7 +115,7 @@ fn plan(args: &BulkArgs, stack: Stack) -> Plan {
         ("mtu", Value::from(args.mtu)),
         ("gso", args.gso.into()),
         ("flows", args.flows.into()),
-        ("api", "slice".into()),
+        ("api", api.name().into()),
     ];
     Plan {
         stack,
@@ -128,6 +145,8 @@ pub(crate) struct Case {
     flows: u32,
     bytes: u64,
     buffer: u32,
+    #[serde(default)]
+    api: Api,
     /// Every octet is compared, not only the ends of what is read at a time.
     verify: bool,
 }
@@ -143,13 +162,16 @@ struct Done {
     packets: u64,
     retransmissions: Option<u64>,
     drops: Option<u64>,
+    /// Octets that the writing applications put into buffers which they gave.
+    filled: Option<u64>,
 }
 
 impl Case {
     pub(crate) fn measure(&self) -> Result<Measured, String> {
-        let (done, copies) = match self.stack {
-            Stack::Synfin => (engine::run(self)?, 3),
-            Stack::Smoltcp => (smol::run(self)?, 4),
+        let (done, copies) = match (self.stack, self.api) {
+            (Stack::Synfin, Api::Slice) => (engine::run(self)?, 3),
+            (Stack::Synfin, Api::Owned) => (engine::run(self)?, 1),
+            (Stack::Smoltcp, _) => (smol::run(self)?, 4),
         };
         let expected = self.of_flow() * u64::from(self.flows);
         if done.wrong > 0 || done.octets != expected {
@@ -175,6 +197,7 @@ impl Case {
         let counts = [
             ("retransmissions", done.retransmissions),
             ("drops", done.drops),
+            ("filled", done.filled),
         ];
         let known = counts
             .into_iter()
@@ -196,6 +219,7 @@ impl Case {
             flows: 1,
             bytes: 3_000_001,
             buffer: 1 << 18,
+            api: Api::Slice,
             verify: true,
         }
     }
@@ -205,9 +229,15 @@ impl Case {
 mod tests {
     use super::*;
 
-    fn both(change: impl Fn(&mut Case)) -> [(Case, Done); 2] {
-        [Stack::Synfin, Stack::Smoltcp].map(|stack| {
+    fn all(change: impl Fn(&mut Case)) -> [(Case, Done); 3] {
+        let rows = [
+            (Stack::Synfin, Api::Slice),
+            (Stack::Synfin, Api::Owned),
+            (Stack::Smoltcp, Api::Slice),
+        ];
+        rows.map(|(stack, api)| {
             let mut case = Case::test(stack);
+            case.api = api;
             change(&mut case);
             let done = match stack {
                 Stack::Synfin => engine::run(&case).unwrap(),
@@ -220,7 +250,7 @@ mod tests {
     #[test]
     fn every_octet_arrives_once_and_in_packets_that_fit() {
         for mtu in [576, 1500, 65_535] {
-            for (case, done) in both(|case| case.mtu = mtu) {
+            for (case, done) in all(|case| case.mtu = mtu) {
                 assert_eq!((done.octets, done.wrong), (case.bytes, 0), "{case:?}");
                 let least = case.bytes / u64::from(mtu);
                 assert!(done.packets > least, "{case:?}: {done:?}");
@@ -233,25 +263,53 @@ mod tests {
 
     #[test]
     fn each_of_several_flows_carries_its_share() {
-        for (case, done) in both(|case| case.flows = 7) {
+        for (case, done) in all(|case| case.flows = 7) {
             assert_eq!(done.octets, case.of_flow() * 7, "{case:?}");
             assert_eq!(done.wrong, 0);
         }
     }
 
+    /// What a client gets back is its own block again; it writes that a few times, not for each
+    /// buffer that it gives.
+    #[test]
+    fn buffers_that_come_back_are_given_again() {
+        let mut case = Case::test(Stack::Synfin);
+        case.api = Api::Owned;
+        let done = engine::run(&case).unwrap();
+        let filled = done.filled.unwrap();
+        assert!(
+            filled >= BLOCK as u64 && filled < case.bytes / 3,
+            "{done:?}"
+        );
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: BulkArgs,
+    }
+
+    #[test]
+    fn each_api_has_its_row_and_the_peer_one() {
+        use clap::Parser;
+        let line = Line::parse_from(["bulk", "--api", "slice,owned"]);
+        let rows = |stack| {
+            let plans = plans_of(&line.args, stack);
+            plans
+                .iter()
+                .map(|plan| plan.param["api"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rows(Stack::Synfin), ["slice", "owned"]);
+        assert_eq!(rows(Stack::Smoltcp), ["slice"]);
+    }
+
     #[test]
     fn what_the_engine_has_not_is_refused() {
         use clap::Parser;
-        #[derive(Parser)]
-        struct Line {
-            #[command(flatten)]
-            args: BulkArgs,
-        }
-        for words in [["bulk", "--gso"].as_slice(), &["bulk", "--api", "owned"]] {
-            let mut out = Vec::new();
-            let error = run(&Line::parse_from(words).args, &mut out).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-            assert!(out.is_empty());
-        }
+        let mut out = Vec::new();
+        let error = run(&Line::parse_from(["bulk", "--gso"]).args, &mut out).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(out.is_empty());
     }
 }
