@@ -23,6 +23,7 @@ Examples:
   synfin-bench bulk --stack all
   synfin-bench bulk --stack all --mtu 65535
   synfin-bench bulk --stack all --flows 64
+  synfin-bench bulk --stack all --api slice,owned
   synfin-bench bulk --shards 1,2";
 
 /// `synfin-bench bulk`.
@@ -44,9 +45,9 @@ pub(crate) struct BulkArgs {
     /// Connections at a time
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     flows: u32,
-    /// How text passes between application and stack
-    #[arg(long, value_enum, default_value = "slice")]
-    api: Api,
+    /// How text passes between application and stack, one or several; smoltcp has slice alone
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "slice")]
+    api: Vec<Api>,
     /// Octets of all flows together
     #[arg(long, default_value_t = 4 << 30, value_parser = clap::value_parser!(u64).range(1..))]
     bytes: u64,
@@ -55,12 +56,22 @@ pub(crate) struct BulkArgs {
 }
 
 /// How text passes between application and stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 enum Api {
     /// Copied from and to the application's memory
+    #[default]
     Slice,
     /// Buffers change hands
     Owned,
+}
+
+impl Api {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Slice => "slice",
+            Self::Owned => "owned",
+        }
+    }
 }
 
 /// Octets of each socket buffer.
@@ -74,19 +85,25 @@ pub(crate) fn run(args: &BulkArgs, out: &mut dyn Write) -> io::Result<()> {
         let what = "--gso is not supported yet: the engine makes no units longer than a packet";
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     }
-    if args.api == Api::Owned {
-        let what = "--api owned is not supported yet: the engine copies from and to slices";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
-    }
     let mut plans = Vec::new();
     for stack in args.common.stack.stacks() {
-        let shards = args.shards.of("bulk", *stack);
-        plans.extend(shards.into_iter().map(|n| plan(args, *stack, n)));
+        for shards in args.shards.of("bulk", *stack) {
+            plans.extend(plans_of(args, *stack, shards));
+        }
     }
     measure::rows(&args.common, plans, out)
 }
 
-fn plan(args: &BulkArgs, stack: Stack, shards: u16) -> Plan {
+fn plans_of(args: &BulkArgs, stack: Stack, shards: u16) -> Vec<Plan> {
+    let apis: &[Api] = match stack {
+        Stack::Synfin => &args.api,
+        Stack::Smoltcp => &[Api::Slice],
+    };
+    let plan = |api: &Api| plan(args, stack, *api, shards);
+    apis.iter().map(plan).collect()
+}
+
+fn plan(args: &BulkArgs, stack: Stack, api: Api, shards: u16) -> Plan {
     let buffers: &[u32] = match stack {
         Stack::Synfin => &[BUFFER],
         Stack::Smoltcp => &SMOL_BUFFERS,
@@ -98,6 +115,7 @@ fn plan(args: &BulkArgs, stack: Stack, shards: u16) -> Plan {
             flows: args.flows,
             bytes: args.bytes,
             buffer: *buffer,
+            api,
             verify: false,
             shards,
         })
@@ -106,7 +124,7 @@ fn plan(args: &BulkArgs, stack: Stack, shards: u16) -> Plan {
         ("mtu", Value::from(args.mtu)),
         ("gso", args.gso.into()),
         ("flows", args.flows.into()),
-        ("api", "slice".into()),
+        ("api", api.name().into()),
         ("shards", shards.into()),
     ];
     Plan {
@@ -137,6 +155,8 @@ pub(crate) struct Case {
     flows: u32,
     bytes: u64,
     buffer: u32,
+    #[serde(default)]
+    api: Api,
     /// Every octet is compared, not only the ends of what is read at a time.
     verify: bool,
     /// Each carries `bytes` in `flows`.
@@ -155,6 +175,8 @@ struct Done {
     packets: u64,
     retransmissions: Option<u64>,
     drops: Option<u64>,
+    /// Octets that the writing applications put into buffers which they gave.
+    filled: Option<u64>,
     misdirected: u64,
 }
 
@@ -183,6 +205,7 @@ impl Done {
             packets: sum(|part| part.packets),
             retransmissions: run.parts.iter().map(|part| part.retransmissions).sum(),
             drops: run.parts.iter().map(|part| part.drops).sum(),
+            filled: run.parts.iter().map(|part| part.filled).sum(),
             misdirected: sum(|part| part.misdirected),
         }
     }
@@ -191,9 +214,10 @@ impl Done {
 impl Case {
     pub(crate) fn measure(&self) -> Result<Measured, String> {
         let (done, of_shards) = self.run()?;
-        let copies = match self.stack {
-            Stack::Synfin => 3,
-            Stack::Smoltcp => 4,
+        let copies = match (self.stack, self.api) {
+            (Stack::Synfin, Api::Slice) => 3,
+            (Stack::Synfin, Api::Owned) => 1,
+            (Stack::Smoltcp, _) => 4,
         };
         let expected = self.of_flow() * u64::from(self.flows) * u64::from(self.shards);
         if done.wrong > 0 || done.octets != expected {
@@ -218,6 +242,7 @@ impl Case {
         let counts = [
             ("retransmissions", done.retransmissions),
             ("drops", done.drops),
+            ("filled", done.filled),
         ];
         let known = counts
             .into_iter()
@@ -252,6 +277,7 @@ impl Case {
             flows: 1,
             bytes: 3_000_001,
             buffer: 1 << 18,
+            api: Api::Slice,
             verify: true,
             shards: 1,
         }
@@ -262,9 +288,15 @@ impl Case {
 mod tests {
     use super::*;
 
-    fn both(change: impl Fn(&mut Case)) -> [(Case, Done); 2] {
-        [Stack::Synfin, Stack::Smoltcp].map(|stack| {
+    fn all(change: impl Fn(&mut Case)) -> [(Case, Done); 3] {
+        let rows = [
+            (Stack::Synfin, Api::Slice),
+            (Stack::Synfin, Api::Owned),
+            (Stack::Smoltcp, Api::Slice),
+        ];
+        rows.map(|(stack, api)| {
             let mut case = Case::test(stack);
+            case.api = api;
             change(&mut case);
             let (done, _) = case.run().unwrap();
             (case, done)
@@ -274,7 +306,7 @@ mod tests {
     #[test]
     fn every_octet_arrives_once_and_in_packets_that_fit() {
         for mtu in [576, 1500, 65_535] {
-            for (case, done) in both(|case| case.mtu = mtu) {
+            for (case, done) in all(|case| case.mtu = mtu) {
                 assert_eq!((done.octets, done.wrong), (case.bytes, 0), "{case:?}");
                 let least = case.bytes / u64::from(mtu);
                 assert!(done.packets > least, "{case:?}: {done:?}");
@@ -287,10 +319,45 @@ mod tests {
 
     #[test]
     fn each_of_several_flows_carries_its_share() {
-        for (case, done) in both(|case| case.flows = 7) {
+        for (case, done) in all(|case| case.flows = 7) {
             assert_eq!(done.octets, case.of_flow() * 7, "{case:?}");
             assert_eq!(done.wrong, 0);
         }
+    }
+
+    /// What a client gets back is its own block again; it writes that a few times, not for each
+    /// buffer that it gives.
+    #[test]
+    fn buffers_that_come_back_are_given_again() {
+        let mut case = Case::test(Stack::Synfin);
+        case.api = Api::Owned;
+        let done = case.run().unwrap().0;
+        let filled = done.filled.unwrap();
+        assert!(
+            filled >= BLOCK as u64 && filled < case.bytes / 3,
+            "{done:?}"
+        );
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: BulkArgs,
+    }
+
+    #[test]
+    fn each_api_has_its_row_and_the_peer_one() {
+        use clap::Parser;
+        let line = Line::parse_from(["bulk", "--api", "slice,owned"]);
+        let rows = |stack| {
+            let plans = plans_of(&line.args, stack, 1);
+            plans
+                .iter()
+                .map(|plan| plan.param["api"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rows(Stack::Synfin), ["slice", "owned"]);
+        assert_eq!(rows(Stack::Smoltcp), ["slice"]);
     }
 
     #[test]
@@ -312,16 +379,9 @@ mod tests {
     #[test]
     fn what_the_engine_has_not_is_refused() {
         use clap::Parser;
-        #[derive(Parser)]
-        struct Line {
-            #[command(flatten)]
-            args: BulkArgs,
-        }
-        for words in [["bulk", "--gso"].as_slice(), &["bulk", "--api", "owned"]] {
-            let mut out = Vec::new();
-            let error = run(&Line::parse_from(words).args, &mut out).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-            assert!(out.is_empty());
-        }
+        let mut out = Vec::new();
+        let error = run(&Line::parse_from(["bulk", "--gso"]).args, &mut out).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(out.is_empty());
     }
 }

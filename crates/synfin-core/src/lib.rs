@@ -55,7 +55,7 @@ mod trace;
 
 pub use synfin_wire as wire;
 
-pub use buffer::Slices;
+pub use buffer::{Buffer, Slices};
 pub use config::{
     AcceptOverflow, AckConfig, BufferConfig, BufferSize, ChallengeConfig, ConfigError,
     DestinationConfig, EcnMode, FastOpenConfig, FloodConfig, KeepAlive, Limits, MinProgress,

@@ -15,6 +15,7 @@
 //! | `cookie_frame` | the packet of a SYN,ACK with a cookie |
 //! | `egress` | ready queue to segment to frame |
 //! | `application` | OPEN, ACCEPT and the handles [`Conn`], [`ConnMut`], [`Incoming`] |
+//! | `owned` | text without copies: buffers that change hands |
 //! | `orphans` | the limit of connections that the application has left |
 //! | `stalled` | whose peers take nothing, and who makes room when buffers are exhausted |
 //! | `network` | devices, addresses, routes |
@@ -36,6 +37,7 @@ mod link;
 mod network;
 mod observe;
 mod orphans;
+mod owned;
 mod passive;
 mod settle;
 mod shards;

@@ -1,8 +1,8 @@
 //! synfin's flows.
 
-use synfin_core::{ConnId, Event, ListenerId, RecvOutcome, Shard};
+use synfin_core::{Buffer, ConnId, Event, ListenerId, RecvOutcome, Shard};
 
-use super::{Case, Done};
+use super::{Api, Case, Done};
 use crate::pair::engine::{App, Host, Pair, Remote, Setup};
 use crate::pair::{Clock, TURN, Unobserved};
 use crate::pattern::{BLOCK, Stream};
@@ -53,6 +53,7 @@ impl Ready {
             packets: pair.packets(),
             retransmissions: Some(retransmissions),
             drops: Some(drops),
+            filled: (flows.api == Api::Owned).then_some(flows.filled),
             misdirected: pair.misdirected(),
         })
     }
@@ -65,6 +66,13 @@ struct Flows {
     of_flow: u64,
     to_open: u32,
     verify: bool,
+    api: Api,
+    /// The next buffer to give: the whole block is in it, unless it has no room at all.
+    next: Buffer,
+    /// Octets written into buffers.
+    filled: u64,
+    /// Buffers on their way back.
+    taken: Vec<Buffer>,
     remote: Remote,
     listener: ListenerId,
     /// Octets written by each flow, by its number at the client.
@@ -86,6 +94,10 @@ impl Flows {
             of_flow: case.of_flow(),
             to_open: case.flows,
             verify: case.verify,
+            api: case.api,
+            next: Buffer::default(),
+            filled: 0,
+            taken: Vec::new(),
             remote,
             listener,
             written: numbers(),
@@ -98,28 +110,65 @@ impl Flows {
     }
 
     fn write(&mut self, client: &mut Host<Unobserved>, id: ConnId) {
-        let written = &mut self.written[id.index() as usize];
-        while *written < self.of_flow {
-            let text = self.stream.from(*written);
-            let left = usize::try_from(self.of_flow - *written).unwrap_or(usize::MAX);
-            let queued = client.send(id, &text[..text.len().min(left)]);
+        loop {
+            let written = self.written[id.index() as usize];
+            if written == self.of_flow {
+                return client.close(id);
+            }
+            let left = usize::try_from(self.of_flow - written).unwrap_or(usize::MAX);
+            let queued = match self.api {
+                Api::Slice => {
+                    let text = self.stream.from(written);
+                    client.send(id, &text[..text.len().min(left)])
+                }
+                Api::Owned => {
+                    self.prepare(client);
+                    self.next.advance((written % BLOCK as u64) as usize);
+                    self.next.truncate(left);
+                    client.send_owned(id, &mut self.next)
+                }
+            };
             if queued == 0 {
                 return;
             }
-            *written += queued as u64;
+            self.written[id.index() as usize] += queued as u64;
         }
-        client.close(id);
+    }
+
+    /// Makes the next buffer one with the whole block in it. One that comes back from the stack
+    /// mostly has it already.
+    fn prepare(&mut self, client: &mut Host<Unobserved>) {
+        if self.next.capacity() >= BLOCK {
+            return self.next.set_len(BLOCK);
+        }
+        self.next = client.stack.buffer(BLOCK);
+        let block = &mut self.next.spare_mut()[..BLOCK];
+        if !self.stream.agrees(0, block, self.verify) {
+            block.copy_from_slice(self.stream.from(0));
+            self.filled += BLOCK as u64;
+        }
+        self.next.set_len(BLOCK);
     }
 
     fn read(&mut self, server: &mut Host<Unobserved>, id: ConnId) {
-        let read = &mut self.read[id.index() as usize];
         loop {
-            match server.recv(id, &mut self.block) {
+            let outcome = match self.api {
+                Api::Slice => server.recv(id, &mut self.block),
+                Api::Owned => server.recv_owned(id, BLOCK, &mut self.taken),
+            };
+            match outcome {
                 RecvOutcome::Data(len) => {
-                    let text = &self.block[..len];
-                    self.wrong += u64::from(!self.stream.agrees(*read, text, self.verify));
-                    *read += len as u64;
+                    let read = self.read[id.index() as usize];
+                    let agrees = match self.api {
+                        Api::Slice => self.stream.agrees(read, &self.block[..len], self.verify),
+                        Api::Owned => self.taken_agree(read),
+                    };
+                    self.wrong += u64::from(!agrees);
+                    self.read[id.index() as usize] += len as u64;
                     self.octets += len as u64;
+                    for buffer in self.taken.drain(..) {
+                        server.stack.recycle_buffer(buffer);
+                    }
                 }
                 RecvOutcome::WouldBlock => return,
                 RecvOutcome::EndOfStream => {
@@ -128,6 +177,19 @@ impl Flows {
                 }
             }
         }
+    }
+
+    /// As of a read into a slice: all of it, or its first and its last buffer.
+    fn taken_agree(&self, mut at: u64) -> bool {
+        let last = self.taken.len().saturating_sub(1);
+        let mut agree = true;
+        for (n, buffer) in self.taken.iter().enumerate() {
+            if self.verify || n == 0 || n == last {
+                agree &= self.stream.agrees(at, buffer, self.verify);
+            }
+            at += buffer.len() as u64;
+        }
+        agree
     }
 }
 

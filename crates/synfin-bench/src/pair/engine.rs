@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use synfin_core::{
-    ConnId, ConnectOptions, DeviceCaps, DeviceId, Event, FrameBatch, Home, Instant, ListenAddr,
-    ListenOptions, ListenerId, Medium, Memory, RecvOutcome, Route, SendOutcome, Shard, ShardMap,
-    Stack, StackConfig,
+    Buffer, ConnId, ConnectOptions, DeviceCaps, DeviceId, Event, FrameBatch, Home, Instant,
+    ListenAddr, ListenOptions, ListenerId, Medium, Memory, RecvOutcome, Route, SendOutcome, Shard,
+    ShardMap, Stack, StackConfig,
 };
 use synfin_sim::Random;
 
@@ -315,6 +315,31 @@ impl<P: Probe> Host<P> {
             SendOutcome::Queued(len) => len,
             SendOutcome::WouldBlock => 0,
         }
+    }
+
+    /// The same of a buffer that the socket takes; it keeps what was not taken.
+    pub(crate) fn send_owned(&mut self, id: ConnId, buffer: &mut Buffer) -> usize {
+        let outcome = self.probe.call(|| {
+            let mut conn = self.stack.conn_mut(id).expect("a handle that is held");
+            conn.send_owned(std::slice::from_mut(buffer))
+        });
+        match outcome.expect("an open connection takes text") {
+            SendOutcome::Queued(len) => len,
+            SendOutcome::WouldBlock => 0,
+        }
+    }
+
+    pub(crate) fn recv_owned(
+        &mut self,
+        id: ConnId,
+        max: usize,
+        into: &mut Vec<Buffer>,
+    ) -> RecvOutcome {
+        let outcome = self.probe.call(|| {
+            let mut conn = self.stack.conn_mut(id).expect("a handle that is held");
+            conn.recv_owned(max, into)
+        });
+        outcome.expect("a connection that nobody has reset")
     }
 
     pub(crate) fn recv(&mut self, id: ConnId, block: &mut [u8]) -> RecvOutcome {

@@ -5,6 +5,7 @@
 use alloc::collections::VecDeque;
 
 use super::pool::{Chunk, Pool, WASTE};
+use super::slices::Slices;
 
 /// Sizes of chunks that are asked for: the first write of a quiet connection, and bulk.
 const SMALL: usize = 128;
@@ -19,6 +20,8 @@ const KEPT: usize = 4;
 pub(crate) struct ChunkList {
     chunks: VecDeque<Chunk>,
     len: usize,
+    /// Octets of the chunks.
+    held: usize,
     /// Where the last look-up ended: chunk, and the offset of its first octet. Valid while
     /// nothing is consumed.
     cursor: core::cell::Cell<(usize, usize)>,
@@ -28,6 +31,27 @@ impl ChunkList {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Octets of memory that the text takes: its own, and what is in its chunks and can be used for
+    /// nothing else. That is the text alone unless chunks were given.
+    #[inline]
+    pub(crate) fn cost(&self) -> usize {
+        let (Some(first), Some(last)) = (self.chunks.front(), self.chunks.back()) else {
+            return 0;
+        };
+        self.held - first.lead() - last.room()
+    }
+
+    fn push(&mut self, chunk: Chunk) {
+        self.held += chunk.capacity();
+        self.chunks.push_back(chunk);
+    }
+
+    fn pop(&mut self) -> Option<Chunk> {
+        let chunk = self.chunks.pop_front()?;
+        self.held -= chunk.capacity();
+        Some(chunk)
     }
 
     /// Copies octets to the end; tells how many, fewer when the pool is exhausted.
@@ -48,7 +72,7 @@ impl ChunkList {
             };
             let n = chunk.extend_from(data);
             data = &data[n..];
-            self.chunks.push_back(chunk);
+            self.push(chunk);
         }
         let taken = offered - data.len();
         self.len += taken;
@@ -80,8 +104,9 @@ impl ChunkList {
             if !fits {
                 let size = self.next_size(len).max(len);
                 if size < chunk.capacity() {
-                    self.chunks
-                        .extend(pool.alloc(size).or_else(|| pool.alloc(len)));
+                    if let Some(chunk) = pool.alloc(size).or_else(|| pool.alloc(len)) {
+                        self.push(chunk);
+                    }
                 }
             }
             if let Some(last) = self.chunks.back_mut().filter(|last| last.room() >= len) {
@@ -93,46 +118,69 @@ impl ChunkList {
         }
         self.len += len;
         pool.keep(&mut chunk);
-        self.chunks.push_back(chunk);
+        self.push(chunk);
     }
 
-    /// The octets from `offset` on, `len` of them or as many as fit into [`Slices`].
+    /// Takes a chunk of the application as it is if there is room for an octet. If it would waste
+    /// most of its room, or the pool has room for less, up to `room` octets of it are copied.
+    /// Tells how many octets were taken; they are gone from the chunk.
+    pub(crate) fn append_owned(
+        &mut self,
+        pool: &mut Pool,
+        chunk: &mut Chunk,
+        room: usize,
+    ) -> usize {
+        let len = chunk.len();
+        if len == 0 || room == 0 {
+            return 0;
+        }
+        if len * WASTE >= chunk.capacity() && pool.charge_to_send(chunk) {
+            self.len += len;
+            self.push(core::mem::take(chunk));
+            return len;
+        }
+        let taken = self.append_copy(pool, &chunk.as_slice()[..len.min(room)]);
+        chunk.trim_front(taken);
+        taken
+    }
+
+    /// Takes the first chunk out if it has no more than `most` octets; the pool lends it.
+    pub(crate) fn take_chunk(&mut self, most: usize, pool: &mut Pool) -> Option<Chunk> {
+        if self.chunks.front()?.len() > most {
+            return None;
+        }
+        let chunk = self.pop()?;
+        pool.lend(&chunk);
+        self.len -= chunk.len();
+        self.cursor.set((0, 0));
+        if self.chunks.is_empty() {
+            self.clear(pool);
+        }
+        Some(chunk)
+    }
+
+    /// Copies up to `most` octets of the first chunk out, into one that the pool lends, and drops
+    /// them.
+    pub(crate) fn take_copy(&mut self, most: usize, pool: &mut Pool) -> Option<Chunk> {
+        let first = self.chunks.front()?.as_slice();
+        let mut copy = pool.lend_empty(most.min(first.len()));
+        let taken = copy.extend_from(&first[..most.min(first.len())]);
+        self.consume(taken, pool);
+        Some(copy)
+    }
+
+    /// The octets from `offset` on, `len` of them or as many as there are.
     #[inline]
     pub(crate) fn slices(&self, offset: usize, len: usize) -> Slices<'_> {
         let wanted = len.min(self.len.saturating_sub(offset));
         let (index, start) = self.seek(offset);
-        // Most segments lie in one chunk.
         let octets = self.chunks.get(index).map_or(&[][..], Chunk::as_slice);
-        let after = octets.get(offset.saturating_sub(start)..);
-        match after.and_then(|octets| octets.get(..wanted)) {
-            Some(piece) if wanted > 0 => Slices::of(piece),
-            _ => self.pieces(offset, wanted, index, start),
+        let after = octets.get(offset.saturating_sub(start)..).unwrap_or(&[]);
+        // Most segments lie in one chunk.
+        match after.get(..wanted) {
+            Some(piece) => Slices::of(piece),
+            None => Slices::several(after, &self.chunks, index + 1, wanted),
         }
-    }
-
-    /// The same from the chunk at `index` on, whose first octet is at `start`.
-    fn pieces(
-        &self,
-        offset: usize,
-        mut wanted: usize,
-        mut index: usize,
-        mut start: usize,
-    ) -> Slices<'_> {
-        let mut slices = Slices::default();
-        while wanted > 0 {
-            let Some(chunk) = self.chunks.get(index) else {
-                break;
-            };
-            let octets = &chunk.as_slice()[offset.saturating_sub(start).min(chunk.len())..];
-            let piece = &octets[..octets.len().min(wanted)];
-            if !piece.is_empty() && !slices.push(piece) {
-                break;
-            }
-            wanted -= piece.len();
-            start += chunk.len();
-            index += 1;
-        }
-        slices
     }
 
     /// The chunk in which `offset` lies and the offset of its first octet.
@@ -169,7 +217,7 @@ impl ChunkList {
             first.trim_front(part);
             n -= part;
             if first.len() == 0 {
-                pool.free(self.chunks.pop_front().expect("looked at above"));
+                pool.free(self.pop().expect("looked at above"));
             }
         }
     }
@@ -183,21 +231,12 @@ impl ChunkList {
 
     /// Copies octets out; tells how many.
     pub(crate) fn peek(&self, offset: usize, buf: &mut [u8]) -> usize {
-        let wanted = buf.len().min(self.len.saturating_sub(offset));
-        let mut done = 0;
-        while done < wanted {
-            let slices = self.slices(offset + done, wanted - done);
-            if slices.is_empty() {
-                break;
-            }
-            done += slices.copy_into(&mut buf[done..]);
-        }
-        done
+        self.slices(offset, buf.len()).copy_into(buf)
     }
 
     /// Drops everything and the memory with it.
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
-        while let Some(chunk) = self.chunks.pop_front() {
+        while let Some(chunk) = self.pop() {
             pool.free(chunk);
         }
         if self.chunks.capacity() > KEPT {
@@ -205,68 +244,6 @@ impl ChunkList {
         }
         self.len = 0;
         self.cursor.set((0, 0));
-    }
-}
-
-/// Octets in up to eight pieces, lent.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Slices<'a> {
-    pieces: [&'a [u8]; 8],
-    count: usize,
-    len: usize,
-}
-
-impl<'a> Slices<'a> {
-    /// One piece.
-    #[inline]
-    pub(crate) fn of(piece: &'a [u8]) -> Self {
-        let none: &[u8] = &[];
-        Self {
-            pieces: [piece, none, none, none, none, none, none, none],
-            count: 1,
-            len: piece.len(),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, piece: &'a [u8]) -> bool {
-        let Some(slot) = self.pieces.get_mut(self.count) else {
-            return false;
-        };
-        *slot = piece;
-        self.count += 1;
-        self.len += piece.len();
-        true
-    }
-
-    /// The pieces in order.
-    #[inline]
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        self.pieces[..self.count].iter().copied()
-    }
-
-    /// Octets of all pieces.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Copies all pieces to the start of `to` and tells how many octets.
-    ///
-    /// # Panics
-    /// When `to` is too short.
-    pub fn copy_into(&self, to: &mut [u8]) -> usize {
-        let mut at = 0;
-        for piece in self.iter() {
-            to[at..at + piece.len()].copy_from_slice(piece);
-            at += piece.len();
-        }
-        at
     }
 }
 
@@ -281,6 +258,9 @@ mod tests {
     enum Step {
         Append(Vec<u8>),
         Push(Vec<u8>),
+        Give(Vec<u8>, usize, usize),
+        Take(usize),
+        TakeCopy(usize),
         Read(usize),
         Consume(usize),
         Look(usize, usize),
@@ -291,6 +271,10 @@ mod tests {
         prop_oneof![
             octets(40_000).prop_map(Step::Append),
             octets(1500).prop_map(Step::Push),
+            (octets(3000), 0usize..3000, 0usize..4000)
+                .prop_map(|(data, lead, room)| Step::Give(data, lead, room)),
+            (0usize..5000).prop_map(Step::Take),
+            (1usize..5000).prop_map(Step::TakeCopy),
             (0usize..5000).prop_map(Step::Read),
             (0usize..5000).prop_map(Step::Consume),
             (0usize..50_000, 0usize..3000).prop_map(|(at, len)| Step::Look(at, len)),
@@ -316,6 +300,35 @@ mod tests {
                         list.push_chunk_or_coalesce(&mut pool, chunk);
                         model.extend(data);
                     }
+                    Step::Give(data, lead, room) => {
+                        let mut chunk = pool.lend_empty(lead + data.len());
+                        chunk.set_len(lead);
+                        chunk.extend_from(&data);
+                        chunk.trim_front(lead);
+                        let taken = list.append_owned(&mut pool, &mut chunk, room);
+                        prop_assert_eq!(chunk.as_slice(), &data[taken..]);
+                        prop_assert_eq!(taken == 0, room == 0 || data.is_empty());
+                        model.extend(&data[..taken]);
+                        pool.shelve(chunk);
+                    }
+                    Step::Take(most) => {
+                        let chunk = list.take_chunk(most, &mut pool);
+                        let len = chunk.as_ref().map_or(0, Chunk::len);
+                        prop_assert!(len <= most);
+                        let expected: Vec<u8> = model.drain(..len).collect();
+                        let chunk = chunk.unwrap_or_default();
+                        prop_assert_eq!(chunk.as_slice(), &expected[..]);
+                        pool.shelve(chunk);
+                    }
+                    Step::TakeCopy(most) => {
+                        let chunk = list.take_copy(most, &mut pool);
+                        prop_assert_eq!(chunk.is_none(), model.is_empty());
+                        let chunk = chunk.unwrap_or_default();
+                        prop_assert!(chunk.len() <= most);
+                        let expected: Vec<u8> = model.drain(..chunk.len()).collect();
+                        prop_assert_eq!(chunk.as_slice(), &expected[..]);
+                        pool.shelve(chunk);
+                    }
                     Step::Read(n) => {
                         let mut buf = vec![0; n];
                         let read = list.read(&mut buf, &mut pool);
@@ -332,11 +345,13 @@ mod tests {
                         slices.copy_into(&mut buf);
                         let from = at.min(model.len());
                         prop_assert_eq!(&buf[..], &model[from..from + slices.len()]);
-                        let all = len.min(model.len() - from);
-                        prop_assert!(slices.len() == all || slices.count == 8);
+                        prop_assert_eq!(slices.len(), len.min(model.len() - from));
                     }
                 }
                 prop_assert_eq!(list.len(), model.len());
+                let held: usize = list.chunks.iter().map(Chunk::capacity).sum();
+                prop_assert_eq!((list.held, pool.in_use()), (held, held));
+                prop_assert!(model.len() <= list.cost() && list.cost() <= held);
             }
             list.clear(&mut pool);
             prop_assert_eq!(pool.in_use(), 0);
@@ -357,6 +372,41 @@ mod tests {
         assert!(list.chunks.capacity() > KEPT);
         list.clear(&mut pool);
         assert_eq!((list.chunks.capacity(), pool.in_use()), (0, 0));
+    }
+
+    /// Whatever was copied counts as it is: only given chunks cost more than their text.
+    #[test]
+    fn the_cost_is_that_of_memory_which_nothing_else_can_use() {
+        let mut pool = Pool::new(1 << 20);
+        let mut list = ChunkList::default();
+        for n in [1, 100, 300, 5000, 20_000] {
+            list.append_copy(&mut pool, &vec![7; n]);
+            list.consume(n / 3, &mut pool);
+            assert_eq!(list.cost(), list.len());
+        }
+        list.clear(&mut pool);
+        for cost in [1000, 2048 + 1000, 2 * 2048 + 1000] {
+            let mut chunk = pool.lend_empty(2048);
+            chunk.extend_from(&[7; 1000]);
+            assert_eq!(list.append_owned(&mut pool, &mut chunk, 1), 1000);
+            assert_eq!((chunk.capacity(), list.cost()), (0, cost));
+        }
+        list.append_copy(&mut pool, &[7; 1048]);
+        assert_eq!(list.cost(), 3 * 2048, "the room of the last is used");
+    }
+
+    #[test]
+    fn what_the_pool_cannot_hold_whole_is_copied_in_part() {
+        let mut pool = Pool::new(4096);
+        let mut list = ChunkList::default();
+        list.append_copy(&mut pool, &[7; 2048]);
+        let mut chunk = pool.lend_empty(2000);
+        chunk.extend_from(&[8; 2000]);
+        let taken = list.append_owned(&mut pool, &mut chunk, 10_000);
+        assert!((128..2000).contains(&taken), "{taken} octets");
+        assert_eq!(chunk.as_slice(), &vec![8; 2000 - taken]);
+        assert_eq!(list.append_owned(&mut pool, &mut chunk, 10_000), 0);
+        assert!(pool.in_use() <= 4096 / 16 * 15);
     }
 
     #[test]

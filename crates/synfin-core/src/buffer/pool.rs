@@ -12,6 +12,9 @@ use alloc::vec::Vec;
 /// Sizes of chunks. The largest holds a 64 KiB unit with its headers.
 const CLASSES: [usize; 4] = [128, 2048, 16_384, 65_664];
 
+/// The largest of them.
+pub(super) const LARGEST: usize = CLASSES[CLASSES.len() - 1];
+
 /// A text of a frame is copied if it fills less than a quarter of its chunk.
 pub(super) const WASTE: usize = 4;
 
@@ -127,6 +130,11 @@ impl Pool {
     #[inline]
     fn take(&mut self, class: usize) -> Chunk {
         self.in_use += CLASSES[class];
+        self.unshelve(class)
+    }
+
+    #[inline]
+    fn unshelve(&mut self, class: usize) -> Chunk {
         let spare = self.spare[class].pop();
         Chunk::of(spare.unwrap_or_else(|| fresh(class)))
     }
@@ -134,8 +142,35 @@ impl Pool {
     /// Takes a chunk back.
     pub(crate) fn free(&mut self, mut chunk: Chunk) {
         self.keep(&mut chunk);
+        self.in_use -= chunk.capacity();
+        self.shelve(chunk);
+    }
+
+    /// A chunk for the application, which is not charged: room for `len` octets, or as many as the
+    /// largest class has.
+    pub(crate) fn lend_empty(&mut self, len: usize) -> Chunk {
+        self.unshelve(class_for(len).unwrap_or(CLASSES.len() - 1))
+    }
+
+    /// A chunk that was charged becomes the application's.
+    pub(super) fn lend(&mut self, chunk: &Chunk) {
+        debug_assert!(!chunk.in_transit, "a frame on its way is not charged");
+        self.in_use -= chunk.capacity();
+    }
+
+    /// Charges a chunk of the application that is to be sent, at its full size; tells whether
+    /// there was room, the reserve left alone.
+    pub(super) fn charge_to_send(&mut self, chunk: &Chunk) -> bool {
+        let fits = self.kept() + chunk.capacity() <= self.hard_mark();
+        if fits {
+            self.in_use += chunk.capacity();
+        }
+        fits
+    }
+
+    /// Keeps what nobody is charged for any more, to be used again.
+    pub(crate) fn shelve(&mut self, chunk: Chunk) {
         let size = chunk.data.len();
-        self.in_use -= size;
         if let Some(class) = CLASSES.iter().position(|class| *class == size) {
             if self.spare[class].len() * size < SPARE_BYTES {
                 self.spare[class].push(chunk.data);
@@ -200,7 +235,7 @@ fn cost_of(chunk: &Chunk) -> usize {
 }
 
 /// An owned buffer with octets somewhere in it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Chunk {
     data: Box<[u8]>,
     start: u32,
@@ -240,7 +275,14 @@ impl Chunk {
         self.data.len()
     }
 
+    /// Octets of room before what is in it.
+    #[inline]
+    pub(super) fn lead(&self) -> usize {
+        self.start as usize
+    }
+
     /// Octets of room behind what is in it.
+    #[inline]
     pub(crate) fn room(&self) -> usize {
         self.data.len() - self.end as usize
     }

@@ -106,8 +106,8 @@ pub struct Conn<'a> {
 /// A connection to act on. What has to be sent because of it leaves with the next
 /// [`Stack::poll_transmit`].
 pub struct ConnMut<'a> {
-    stack: &'a mut Stack,
-    id: SlotId,
+    pub(super) stack: &'a mut Stack,
+    pub(super) id: SlotId,
 }
 
 impl Stack {
@@ -347,7 +347,11 @@ impl Stack {
         })
     }
 
-    fn with<T>(&mut self, id: SlotId, act: impl FnOnce(&mut Connection, &mut Context) -> T) -> T {
+    pub(super) fn with<T>(
+        &mut self,
+        id: SlotId,
+        act: impl FnOnce(&mut Connection, &mut Context) -> T,
+    ) -> T {
         let c = self
             .tables
             .conns

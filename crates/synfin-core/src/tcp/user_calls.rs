@@ -1,7 +1,11 @@
 //! User calls (RFC 9293 section 3.10.1 to 3.10.6): they change queues and state; what has to be
 //! sent leaves with the next `poll_transmit`.
 
+mod owned;
+
 use core::time::Duration;
+
+pub(crate) use owned::{recv_owned, send_owned};
 
 use crate::event::{CloseReason, RecvError, RecvOutcome, SendError, SendOutcome};
 use crate::state::{Cause, State};
@@ -29,22 +33,10 @@ pub(crate) fn send(
     cx: &mut Context,
     data: &[&[u8]],
 ) -> Result<SendOutcome, SendError> {
-    if c.marks.has(Marks::OFF_WIRE) {
-        return Err(SendError::Closed(
-            c.cold.close_reason.unwrap_or(CloseReason::Graceful),
-        ));
-    }
-    if c.marks.has(Marks::FIN_QUEUED) || !c.state.can_queue_text() {
-        return Err(SendError::Closing);
-    }
     let offered: usize = data.iter().map(|piece| piece.len()).sum();
-    if offered > 0 && buffer::waits_for_memory(c, cx) {
-        c.marks.set(Marks::WANT_WRITE.or(Marks::WANT_MEMORY));
+    let Some(mut room) = begin_send(c, cx, offered)? else {
         return Ok(SendOutcome::WouldBlock);
-    }
-    c.marks.clear(Marks::MEMORY_TURN);
-    let mut room = buffer::room(c, cx);
-    c.begin_work(cx);
+    };
     let queue = &mut c.active().send.queue;
     let mut queued = 0;
     let mut out_of_memory = false;
@@ -58,6 +50,40 @@ pub(crate) fn send(
             break;
         }
     }
+    Ok(end_send(c, cx, offered, queued, out_of_memory))
+}
+
+/// How many octets may be queued; `None` when others come first or there is no memory.
+fn begin_send(
+    c: &mut Connection,
+    cx: &mut Context,
+    offered: usize,
+) -> Result<Option<usize>, SendError> {
+    if c.marks.has(Marks::OFF_WIRE) {
+        return Err(SendError::Closed(
+            c.cold.close_reason.unwrap_or(CloseReason::Graceful),
+        ));
+    }
+    if c.marks.has(Marks::FIN_QUEUED) || !c.state.can_queue_text() {
+        return Err(SendError::Closing);
+    }
+    if offered > 0 && buffer::waits_for_memory(c, cx) {
+        c.marks.set(Marks::WANT_WRITE.or(Marks::WANT_MEMORY));
+        return Ok(None);
+    }
+    c.marks.clear(Marks::MEMORY_TURN);
+    let room = buffer::room(c, cx);
+    c.begin_work(cx);
+    Ok(Some(room))
+}
+
+fn end_send(
+    c: &mut Connection,
+    cx: &mut Context,
+    offered: usize,
+    queued: usize,
+    out_of_memory: bool,
+) -> SendOutcome {
     cx.counters.octets_sent += queued as u64;
     if queued < offered {
         c.marks.set(Marks::WANT_WRITE);
@@ -69,11 +95,11 @@ pub(crate) fn send(
         cx.trace(c.cold.flow, TraceEvent::Call(UserCall::Send(queued as u32)));
     }
     c.release_idle_memory(cx);
-    Ok(if queued == 0 && offered > 0 {
+    if queued == 0 && offered > 0 {
         SendOutcome::WouldBlock
     } else {
         SendOutcome::Queued(queued)
-    })
+    }
 }
 
 /// SEND with the urgent flag: what was taken is urgent to its end. covers: 9293-MUST-30,
@@ -100,14 +126,19 @@ pub(crate) fn recv(
     cx: &mut Context,
     buf: &mut [u8],
 ) -> Result<RecvOutcome, RecvError> {
-    let readable = c
-        .active
-        .as_ref()
-        .map_or(0, |active| active.recv.queue.len());
-    if readable == 0 || c.marks.has(Marks::READ_SHUTDOWN) {
+    if !has_text(c) {
         return nothing_to_read(c);
     }
     let read = c.active().recv.queue.read(buf, &mut cx.pool);
+    Ok(end_recv(c, cx, read))
+}
+
+fn has_text(c: &Connection) -> bool {
+    let active = c.active.as_ref();
+    active.is_some_and(|active| active.recv.queue.len() > 0) && !c.marks.has(Marks::READ_SHUTDOWN)
+}
+
+fn end_recv(c: &mut Connection, cx: &mut Context, read: usize) -> RecvOutcome {
     if read > 0 && cx.tracer.is_on() {
         cx.trace(
             c.cold.flow,
@@ -120,7 +151,7 @@ pub(crate) fn recv(
     }
     recv_urgent::on_read(c);
     c.release_idle_memory(cx);
-    Ok(RecvOutcome::Data(read))
+    RecvOutcome::Data(read)
 }
 
 /// Copies what could be read without taking it.

@@ -5,10 +5,11 @@ use crate::buffer::Pressure;
 use crate::config::BufferSize;
 use crate::tcp::connection::{Connection, Context, Marks};
 
+/// Octets of memory that the queue takes: its text, and what given buffers have beside it.
 fn queued(c: &Connection) -> u32 {
     c.active
         .as_ref()
-        .map_or(0, |active| active.send.queue.len() as u32)
+        .map_or(0, |active| active.send.queue.cost() as u32)
 }
 
 /// Octets that may wait. While memory is short no queue becomes longer than the floor.
