@@ -231,6 +231,27 @@ fn the_limit_of_the_configuration_holds() {
     peer.wait(s(1));
 }
 
+/// The last text that found memory lies in the smallest chunks, more than ten for a segment: it
+/// leaves whole all the same, and nothing is sent twice.
+#[test]
+fn segments_of_small_chunks_are_whole() {
+    let mut setup = short();
+    setup.config.socket.send_buffer = (1u32 << 20).into();
+    let mut peer = Peer::open(setup);
+    peer.expect("{. seq=1 ack=1 win=0}", "");
+    // Behind a chunk of the smallest size the budget ends off the larger ones.
+    assert_eq!(peer.write(100), 100);
+    assert!(peer.write(1 << 20) > 100_000);
+    let written = peer.written;
+    peer.on("{. seq=1 ack=1}");
+    for _ in 0..200 {
+        peer.on("{. seq=1 ack=N}");
+    }
+    assert_eq!(peer.marks.n, written + 1, "all of it was sent");
+    assert_eq!(peer.stack.counters().retrans_segs, 0);
+    assert_eq!(peer.stack.buffer_bytes(), 0);
+}
+
 /// Small segments with gaps between them may cost many times their text: that is bounded too.
 /// covers: INV-10
 #[test]

@@ -181,3 +181,40 @@ fn a_buffer_has_the_room_that_was_asked_for() {
     }
     assert_eq!(peer.stack.buffer_bytes(), 0);
 }
+
+/// Who got a part of a buffer taken waits for memory as who got nothing: what another connection's
+/// application takes out of its queue is told to it.
+#[test]
+fn memory_that_others_free_is_told() {
+    let mut setup = fixed(1 << 20);
+    setup.memory = 1 << 17;
+    setup.scale = Some(2);
+    setup.config.socket.recv_buffer = 60_000u32.into();
+    let mut peer = Peer::open(setup);
+    for _ in 0..30 {
+        peer.exchange("{. seq=R ack=1 len=1000}");
+    }
+    let reader = peer.id();
+    peer.become_port(6001);
+    peer.connect();
+    peer.replies();
+    peer.on("{SYN. seq=0 ack=1}");
+    peer.on("{. seq=1 ack=1 win=0}");
+    let part = loop {
+        let (outcome, rest) = peer.give(21_000);
+        if !rest.is_empty() {
+            break outcome;
+        }
+    };
+    assert!(matches!(part, SendOutcome::Queued(1..)), "{part:?}");
+    peer.wait(s(1));
+    assert_eq!(writable(&peer), 0);
+
+    let mut taken = Vec::new();
+    let mut conn = peer.stack.conn_mut(reader).expect("a live handle");
+    let outcome = conn.recv_owned(1 << 16, &mut taken);
+    assert_eq!(outcome, Ok(RecvOutcome::Data(30_000)));
+    let told = peer.stack.poll_event();
+    assert_eq!(told, Some(Event::Writable(peer.id())));
+    assert!(matches!(peer.give(20_000).0, SendOutcome::Queued(_)));
+}
