@@ -23,9 +23,7 @@ impl Frame {
 
     /// The whole buffer, to be filled; then say by [`set_len`](Self::set_len) how far.
     pub fn spare_mut(&mut self) -> &mut [u8] {
-        let capacity = self.chunk.capacity();
-        self.chunk.set_len(capacity);
-        self.chunk.as_mut_slice()
+        self.chunk.whole_mut()
     }
 
     /// Sets the length of the frame in octets.
@@ -33,10 +31,6 @@ impl Frame {
     /// # Panics
     /// When `len` exceeds [`capacity`](Self::capacity): the device wrote past its buffer.
     pub fn set_len(&mut self, len: usize) {
-        assert!(
-            len <= self.chunk.capacity(),
-            "a frame cannot be longer than its buffer"
-        );
         self.chunk.set_len(len);
     }
 

@@ -281,6 +281,48 @@ mod tests {
         ]
     }
 
+    /// The steps with chunks of the application.
+    fn change_hands(
+        step: Step,
+        list: &mut ChunkList,
+        pool: &mut Pool,
+        model: &mut Vec<u8>,
+    ) -> Result<(), TestCaseError> {
+        match step {
+            Step::Give(data, lead, room) => {
+                let mut chunk = pool.lend_empty(lead + data.len());
+                chunk.set_len(lead);
+                chunk.extend_from(&data);
+                chunk.trim_front(lead);
+                let taken = list.append_owned(pool, &mut chunk, room);
+                prop_assert_eq!(chunk.as_slice(), &data[taken..]);
+                prop_assert_eq!(taken == 0, room == 0 || data.is_empty());
+                model.extend(&data[..taken]);
+                pool.shelve(chunk);
+            }
+            Step::Take(most) => {
+                let chunk = list.take_chunk(most, pool);
+                let len = chunk.as_ref().map_or(0, Chunk::len);
+                prop_assert!(len <= most);
+                let expected: Vec<u8> = model.drain(..len).collect();
+                let chunk = chunk.unwrap_or_default();
+                prop_assert_eq!(chunk.as_slice(), &expected[..]);
+                pool.shelve(chunk);
+            }
+            Step::TakeCopy(most) => {
+                let chunk = list.take_copy(most, pool);
+                prop_assert_eq!(chunk.is_none(), model.is_empty());
+                let chunk = chunk.unwrap_or_default();
+                prop_assert!(chunk.len() <= most);
+                let expected: Vec<u8> = model.drain(..chunk.len()).collect();
+                prop_assert_eq!(chunk.as_slice(), &expected[..]);
+                pool.shelve(chunk);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
@@ -300,34 +342,8 @@ mod tests {
                         list.push_chunk_or_coalesce(&mut pool, chunk);
                         model.extend(data);
                     }
-                    Step::Give(data, lead, room) => {
-                        let mut chunk = pool.lend_empty(lead + data.len());
-                        chunk.set_len(lead);
-                        chunk.extend_from(&data);
-                        chunk.trim_front(lead);
-                        let taken = list.append_owned(&mut pool, &mut chunk, room);
-                        prop_assert_eq!(chunk.as_slice(), &data[taken..]);
-                        prop_assert_eq!(taken == 0, room == 0 || data.is_empty());
-                        model.extend(&data[..taken]);
-                        pool.shelve(chunk);
-                    }
-                    Step::Take(most) => {
-                        let chunk = list.take_chunk(most, &mut pool);
-                        let len = chunk.as_ref().map_or(0, Chunk::len);
-                        prop_assert!(len <= most);
-                        let expected: Vec<u8> = model.drain(..len).collect();
-                        let chunk = chunk.unwrap_or_default();
-                        prop_assert_eq!(chunk.as_slice(), &expected[..]);
-                        pool.shelve(chunk);
-                    }
-                    Step::TakeCopy(most) => {
-                        let chunk = list.take_copy(most, &mut pool);
-                        prop_assert_eq!(chunk.is_none(), model.is_empty());
-                        let chunk = chunk.unwrap_or_default();
-                        prop_assert!(chunk.len() <= most);
-                        let expected: Vec<u8> = model.drain(..chunk.len()).collect();
-                        prop_assert_eq!(chunk.as_slice(), &expected[..]);
-                        pool.shelve(chunk);
+                    Step::Give(..) | Step::Take(_) | Step::TakeCopy(_) => {
+                        change_hands(step, &mut list, &mut pool, &mut model)?;
                     }
                     Step::Read(n) => {
                         let mut buf = vec![0; n];

@@ -31,9 +31,7 @@ impl Buffer {
     /// The whole buffer, to be filled; then say by [`set_len`](Self::set_len) how far. It may have
     /// octets of an earlier use in it.
     pub fn spare_mut(&mut self) -> &mut [u8] {
-        let capacity = self.chunk.capacity();
-        self.chunk.set_len(capacity);
-        self.chunk.as_mut_slice()
+        self.chunk.whole_mut()
     }
 
     /// Makes the first `len` octets of the whole buffer its text.
@@ -41,10 +39,6 @@ impl Buffer {
     /// # Panics
     /// When `len` exceeds [`capacity`](Self::capacity).
     pub fn set_len(&mut self, len: usize) {
-        assert!(
-            len <= self.chunk.capacity(),
-            "a text cannot be longer than its buffer"
-        );
         self.chunk.set_len(len);
     }
 

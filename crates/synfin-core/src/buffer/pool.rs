@@ -289,9 +289,18 @@ impl Chunk {
 
     /// Makes the first `len` octets of the buffer its content.
     pub(crate) fn set_len(&mut self, len: usize) {
-        assert!(len <= self.data.len());
+        assert!(
+            len <= self.data.len(),
+            "content cannot be longer than its buffer"
+        );
         self.start = 0;
         self.end = len as u32;
+    }
+
+    /// The whole buffer, to be filled.
+    pub(crate) fn whole_mut(&mut self) -> &mut [u8] {
+        self.set_len(self.data.len());
+        &mut self.data
     }
 
     /// Cuts octets from the left.

@@ -59,7 +59,7 @@ fn with_option<R>(option: NdpOption<'_>, build: impl FnOnce(NdpOptions<'_>) -> R
     build(NdpOptions::parse(&bytes).expect("one whole option"))
 }
 
-fn icmp(src: Ipv6Addr, dst: Ipv6Addr, message: &NdpMessage<'_>) -> IcmpMessage {
+pub(crate) fn icmp(src: Ipv6Addr, dst: Ipv6Addr, message: &NdpMessage<'_>) -> IcmpMessage {
     let mut bytes = vec![0; message.message_len()];
     message.emit(src, dst, &mut bytes);
     IcmpMessage {

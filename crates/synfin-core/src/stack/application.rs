@@ -347,17 +347,32 @@ impl Stack {
         })
     }
 
+    fn act<T>(&mut self, id: SlotId, act: impl FnOnce(&mut Connection, &mut Context) -> T) -> T {
+        let c = self.tables.conns.get_mut(id);
+        let c = c.expect("a ConnMut exists only for a live handle");
+        act(c, &mut self.cx)
+    }
+
+    /// For RECEIVE: who finds nothing has changed nothing.
+    pub(super) fn read_with(
+        &mut self,
+        id: SlotId,
+        read: impl FnOnce(&mut Connection, &mut Context) -> Result<RecvOutcome, RecvError>,
+    ) -> Result<RecvOutcome, RecvError> {
+        let outcome = self.act(id, read);
+        if matches!(outcome, Ok(RecvOutcome::Data(_))) {
+            self.settle(id);
+            self.serve_memory_waiters();
+        }
+        outcome
+    }
+
     pub(super) fn with<T>(
         &mut self,
         id: SlotId,
         act: impl FnOnce(&mut Connection, &mut Context) -> T,
     ) -> T {
-        let c = self
-            .tables
-            .conns
-            .get_mut(id)
-            .expect("a ConnMut exists only for a live handle");
-        let result = act(c, &mut self.cx);
+        let result = self.act(id, act);
         self.settle(id);
         self.serve_memory_waiters();
         result
@@ -591,16 +606,8 @@ impl ConnMut<'_> {
     /// # Errors
     /// When the connection ended without an end of stream and everything was read.
     pub fn recv(&mut self, buf: &mut [u8]) -> Result<RecvOutcome, RecvError> {
-        let (tables, cx) = (&mut self.stack.tables, &mut self.stack.cx);
-        let c = tables.conns.get_mut(self.id);
-        let c = c.expect("a ConnMut exists only for a live handle");
-        let outcome = user_calls::recv(c, cx, buf);
-        // Who finds nothing has changed nothing.
-        if matches!(outcome, Ok(RecvOutcome::Data(_))) {
-            self.stack.settle(self.id);
-            self.stack.serve_memory_waiters();
-        }
-        outcome
+        self.stack
+            .read_with(self.id, |c, cx| user_calls::recv(c, cx, buf))
     }
 
     /// Ends one or both halves and keeps the handle.

@@ -79,6 +79,6 @@ impl ConnMut<'_> {
         into: &mut Vec<Buffer>,
     ) -> Result<RecvOutcome, RecvError> {
         self.stack
-            .with(self.id, |c, cx| user_calls::recv_owned(c, cx, max, into))
+            .read_with(self.id, |c, cx| user_calls::recv_owned(c, cx, max, into))
     }
 }

@@ -1,6 +1,7 @@
 //! After anything touched a connection: what it owes goes to the queues, its deadlines to the
 //! wheels, its memory back. What becomes of one that is over stands in `ended`.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::buffer::Pressure;
@@ -65,9 +66,7 @@ impl Stack {
         }
         send_buffer::tell_writable(c, &self.cx);
         self.totals.recount(c);
-        if !c.cold.events.is_empty() && !c.marks.put(Marks::EVENT_QUEUED) {
-            self.events.push_back(EventSource::Conn(id));
-        }
+        queue_events(c, id, &mut self.events);
         self.touch(id.index);
     }
 
@@ -99,15 +98,17 @@ impl Stack {
 
     /// Timers and memory of all that was touched.
     pub(super) fn settle_touched(&mut self) {
-        let mut at = 0;
-        while let Some(index) = self.tables.touched.list.get(at).copied() {
-            at += 1;
+        let mut list = core::mem::take(&mut self.tables.touched.list);
+        for index in list.drain(..) {
             // What is gone has given its place to another one at most.
             if let Some(id) = self.conn_id_at(index) {
                 self.settle_if_touched(id);
             }
         }
-        self.tables.touched.list.clear();
+        // What was touched meanwhile waits for the next time.
+        if self.tables.touched.is_empty() {
+            self.tables.touched.list = list;
+        }
     }
 
     pub(super) fn settle_if_touched(&mut self, id: SlotId) {
@@ -149,9 +150,7 @@ impl Stack {
         persist::rearm(c, &mut self.cx);
         send_buffer::tell_writable(c, &self.cx);
         self.totals.recount(c);
-        if !c.cold.events.is_empty() && !c.marks.put(Marks::EVENT_QUEUED) {
-            self.events.push_back(EventSource::Conn(id));
-        }
+        queue_events(c, id, &mut self.events);
         file_deadlines(c, id, self.cx.now, &mut self.timers);
         limit::on_settled(c, &mut self.cx);
         c.release_idle_memory(&mut self.cx);
@@ -164,26 +163,15 @@ impl Stack {
     fn settle_off_wire(&mut self, id: SlotId) {
         self.settle_ended(id);
         self.queue_for_memory(id);
-        self.queue_events(id);
-        let now = self.cx.now;
         let Some(c) = self.tables.conns.get_mut(id) else {
             return;
         };
-        file_deadlines(c, id, now, &mut self.timers);
+        queue_events(c, id, &mut self.events);
+        file_deadlines(c, id, self.cx.now, &mut self.timers);
         limit::on_settled(c, &mut self.cx);
         c.release_idle_memory(&mut self.cx);
         if c.is_orphan() && !c.marks.has(Marks::SEND_RST) {
             self.free(id);
-        }
-    }
-
-    fn queue_events(&mut self, id: SlotId) {
-        let Some(c) = self.tables.conns.get_mut(id) else {
-            return;
-        };
-        if !c.cold.events.is_empty() && !c.marks.has(Marks::EVENT_QUEUED) {
-            c.marks.set(Marks::EVENT_QUEUED);
-            self.events.push_back(EventSource::Conn(id));
         }
     }
 
@@ -225,9 +213,16 @@ impl Stack {
             c.marks.set(Marks::MEMORY_TURN);
             told |= c.marks.has(Marks::WANT_WRITE) && !c.is_orphan();
             c.raise_writable();
-            self.queue_events(id);
+            queue_events(c, id, &mut self.events);
         }
         told
+    }
+}
+
+/// What the application is to be told.
+fn queue_events(c: &mut Connection, id: SlotId, events: &mut VecDeque<EventSource>) {
+    if !c.cold.events.is_empty() && !c.marks.put(Marks::EVENT_QUEUED) {
+        events.push_back(EventSource::Conn(id));
     }
 }
 

@@ -10,6 +10,7 @@ use synfin_wire::{MacAddress, protocol};
 
 use crate::ip::autoconf::mld::Report;
 use crate::ip::icmp::IcmpMessage;
+use crate::link::discovery;
 
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Outgoing {
                 let (src, dst) = (Ipv6Addr::UNSPECIFIED, solicited_node(*target));
                 with_option(Some(NdpOption::Nonce(nonce)), |options| {
                     let target = *target;
-                    discovery(
+                    discovery::icmp(
                         src,
                         dst,
                         &NdpMessage::NeighborSolicitation { target, options },
@@ -52,7 +53,7 @@ impl Outgoing {
                 with_option(option, |options| {
                     let src = src.unwrap_or(Ipv6Addr::UNSPECIFIED);
                     let message = NdpMessage::RouterSolicitation { options };
-                    discovery(src, mld::ALL_ROUTERS, &message)
+                    discovery::icmp(src, mld::ALL_ROUTERS, &message)
                 })
             }
             Self::Report { src, report } => {
@@ -78,18 +79,6 @@ fn with_option<R>(option: Option<NdpOption<'_>>, build: impl FnOnce(NdpOptions<'
     let len = option.map_or(0, |option| option.emit(&mut bytes));
     // One whole option is an option.
     build(NdpOptions::parse(&bytes[..len]).unwrap_or_default())
-}
-
-fn discovery(src: Ipv6Addr, dst: Ipv6Addr, message: &NdpMessage<'_>) -> IcmpMessage {
-    let mut bytes = vec![0; message.message_len()];
-    message.emit(src, dst, &mut bytes);
-    IcmpMessage {
-        src: src.into(),
-        dst: dst.into(),
-        protocol: protocol::ICMPV6,
-        bytes,
-        sent: None,
-    }
 }
 
 fn report_v2(src: Ipv6Addr, records: &[MldRecord]) -> IcmpMessage {
